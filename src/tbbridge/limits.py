@@ -1,0 +1,61 @@
+"""Every bound in tbbridge, each with its reason. Settings may move those that `server/settings.py` names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KiB: Final = 1024
+MiB: Final = 1024 * KiB
+
+# --- names -----------------------------------------------------------------------------------------------------------
+# Long enough for a run named by its hyperparameters; short enough that ten of them fit a line of an error.
+RUN_MAX_BYTES: Final = 512
+# NAME_MAX of every file system in common use (ext4, xfs, APFS, NTFS counts UTF-16 units): a part is a folder's name.
+RUN_PART_MAX_BYTES: Final = 255
+# A tag is repeated in each of its records; at 1 KiB a scalar record is twenty times its usual size.
+TAG_MAX_BYTES: Final = 1 * KiB
+# A UUID is 36, a host name with a process id and a counter rarely over 100.
+WRITER_MAX_BYTES: Final = 128
+
+# --- one request ------------------------------------------------------------------------------------------------------
+# OTLP's receivers default to 4 to 20 MiB; 32 MiB is half a million points of JSON, or one large image.
+BODY_MAX_BYTES: Final = 32 * MiB
+# After decompression. Columns of a smooth series shrink about fourfold; more than that is more likely a bomb.
+DECODED_MAX_BYTES: Final = 64 * MiB
+# All bodies being read and parsed at one time. Parsed JSON needs up to six times its length; this keeps 1 GiB machines safe.
+BODIES_IN_FLIGHT_MAX_BYTES: Final = 128 * MiB
+# A text is shown on one page of a browser.
+TEXT_MAX_BYTES: Final = 1 * MiB
+# Raw values of one histogram: 8 MiB as doubles, more weights than a layer of most models has. Send buckets beyond it.
+HISTOGRAM_MAX_VALUES: Final = 1024 * KiB
+# Ready buckets of one histogram; tensorboardX's finest default has 1,549.
+HISTOGRAM_MAX_BUCKETS: Final = 4 * KiB
+# Errors, rejected items and warnings listed in one answer: nobody reads more, and an answer should not outgrow its question.
+REPORTED_ITEMS: Final = 100
+
+# --- the pipeline -----------------------------------------------------------------------------------------------------
+# Batches admitted and not yet journalled. At 24 bytes a point this is 2.8 million points, half a second of a full load.
+QUEUE_MAX_BYTES: Final = 64 * MiB
+# One group commit: large enough that fdatasync no longer matters, small enough that its encoding holds nobody up for long.
+GROUP_MAX_BYTES: Final = 16 * MiB
+# What a batch costs besides its arrays: objects, future, names. Keeps a million empty requests from being free.
+BATCH_OVERHEAD_BYTES: Final = 1 * KiB
+ITEM_OVERHEAD_BYTES: Final = 256
+# A journal segment. Two or three of them exist at a time; a start replays at most two.
+SEGMENT_BYTES: Final = 64 * MiB
+# Writers whose last sequence number is remembered, about 100 bytes each. The one silent for longest is forgotten first.
+WRITERS_MAX: Final = 100_000
+# Event files kept open. Beyond it the one unused for longest is closed; opening again costs about 10 us.
+OPEN_FILES_MAX: Final = 512
+
+# --- the clients ------------------------------------------------------------------------------------------------------
+# Points waiting in a client, about 200 bytes each while they are Python objects: 200 MB, an hour of 300 points a second.
+CLIENT_QUEUE_MAX_POINTS: Final = 1_000_000
+# Texts and histogram values waiting in a client.
+CLIENT_QUEUE_MAX_BYTES: Final = 64 * MiB
+# One request of a client, well below BODY_MAX_BYTES.
+CLIENT_BATCH_MAX_BYTES: Final = 4 * MiB
+
+# --- reading back -----------------------------------------------------------------------------------------------------
+# Points that one GET answers; more must be asked for with max_points. As JSON this is about 400 MB in memory.
+READ_MAX_POINTS: Final = 5_000_000

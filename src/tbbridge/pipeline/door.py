@@ -1,0 +1,93 @@
+"""The pipeline's door: all that the server (or anything else in front) may know of what lies behind it.
+
+`submit` is the only way in. What it promises for each acknowledgement level is the contract the HTTP interface passes on.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tbbridge.errors import ItemError, ItemWarning
+from tbbridge.model import Batch
+
+
+class Ack(enum.StrEnum):
+    """When a write is answered."""
+
+    QUEUED = "queued"  # admitted to the queue, in memory only
+    JOURNALED = "journaled"  # on disk: the journal's fdatasync has returned
+    WRITTEN = "written"  # on disk, and readers of the event file see it
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one batch."""
+
+    accepted: int  # values taken; 0 for a duplicate
+    duplicate: bool = False  # the writer's seq was taken before; all of it is already stored
+    rejected: tuple[ItemError, ...] = ()  # items the pipeline itself refused, with partial only
+    warnings: tuple[ItemWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether new batches are taken, and if not, why, in words for an operator."""
+
+    ready: bool
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Stats:
+    """Running totals since the start, and gauges; read by /metrics. Plain numbers, changed only on the event loop."""
+
+    batches: int = 0  # batches journalled
+    points: int = 0  # values journalled
+    duplicates: int = 0  # batches answered as done because their seq was taken before
+    step_regressions: int = 0  # points whose step was not above the tag's last one... kept, but shown oddly by TensorBoard
+    groups: int = 0  # group commits: one journal write and one fdatasync each
+    journal_bytes: int = 0
+    event_bytes: int = 0
+    sync_seconds: float = 0.0  # spent in the journal's write + fdatasync
+    encode_seconds: float = 0.0  # spent encoding and writing event files
+    storage_failures: int = 0
+    checkpoints: int = 0
+    queue_batches: int = 0  # gauge
+    queue_bytes: int = 0  # gauge
+    queue_max_bytes: int = 0
+    runs: int = 0  # gauge: runs written by this log folder's bridge
+    open_files: int = 0  # gauge
+    replayed_batches: int = 0  # at this start
+    lost_entries: list[str] = field(default_factory=list)  # journal damage found at this start, one line each
+
+
+class Door(Protocol):
+    """Implemented by `pipeline.pipeline.Pipeline`. All methods belong to the event loop that opened it."""
+
+    @property
+    def stats(self) -> Stats:
+        """Totals and gauges, live."""
+
+    @property
+    def health(self) -> Health:
+        """Whether batches are taken now."""
+
+    async def submit(self, batch: Batch, *, ack: Ack = Ack.JOURNALED, partial: bool = False) -> Receipt:
+        """Take `batch` whole (with `partial`: its good items) and return when `ack` holds.
+
+        Batches of one writer are applied in the order of the calls. Raises at once, with nothing taken: `QueueFull`,
+        `Stopping`, `StorageFailed`; and `InvalidBatch` for what only the log folder's state can tell (a tag that already
+        holds another kind, a run whose folder cannot be made). `StorageFailed` later means: not acknowledged, send it again.
+        If the caller is cancelled, the batch is stored all the same.
+        """
+
+    async def settled(self) -> None:
+        """Return when all that was acknowledged before this call is in the event files: a read then sees it.
+
+        Raises `StorageFailed` if the event files cannot be written now.
+        """
+
+    async def close(self) -> None:
+        """Take no more, finish what was admitted, write a checkpoint, release the log folder. Bounded in time."""

@@ -1,0 +1,84 @@
+from tbbridge.wire import columns_pb2 as _columns_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Entry(_message.Message):
+    __slots__ = ("magic", "index", "durable_below", "writer", "seq", "opened", "runs")
+    MAGIC_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    DURABLE_BELOW_FIELD_NUMBER: _ClassVar[int]
+    WRITER_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    magic: int
+    index: int
+    durable_below: int
+    writer: bytes
+    seq: int
+    opened: _containers.RepeatedCompositeFieldContainer[FileOpened]
+    runs: _containers.RepeatedCompositeFieldContainer[_columns_pb2.RunBatch]
+    def __init__(self, magic: _Optional[int] = ..., index: _Optional[int] = ..., durable_below: _Optional[int] = ..., writer: _Optional[bytes] = ..., seq: _Optional[int] = ..., opened: _Optional[_Iterable[_Union[FileOpened, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[_columns_pb2.RunBatch, _Mapping]]] = ...) -> None: ...
+
+class FileOpened(_message.Message):
+    __slots__ = ("run", "name", "wall_time", "first_of_run")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WALL_TIME_FIELD_NUMBER: _ClassVar[int]
+    FIRST_OF_RUN_FIELD_NUMBER: _ClassVar[int]
+    run: bytes
+    name: str
+    wall_time: float
+    first_of_run: bool
+    def __init__(self, run: _Optional[bytes] = ..., name: _Optional[str] = ..., wall_time: _Optional[float] = ..., first_of_run: bool = ...) -> None: ...
+
+class SegmentHeader(_message.Message):
+    __slots__ = ("number", "first_index", "previous_length")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    FIRST_INDEX_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    first_index: int
+    previous_length: int
+    def __init__(self, number: _Optional[int] = ..., first_index: _Optional[int] = ..., previous_length: _Optional[int] = ...) -> None: ...
+
+class CheckpointHeader(_message.Message):
+    __slots__ = ("next_segment", "next_index", "runs", "writer_chunks")
+    NEXT_SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    WRITER_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    next_segment: int
+    next_index: int
+    runs: int
+    writer_chunks: int
+    def __init__(self, next_segment: _Optional[int] = ..., next_index: _Optional[int] = ..., runs: _Optional[int] = ..., writer_chunks: _Optional[int] = ...) -> None: ...
+
+class RunCheckpoint(_message.Message):
+    __slots__ = ("run", "file", "length", "tags", "kinds", "last_steps")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    LAST_STEPS_FIELD_NUMBER: _ClassVar[int]
+    run: bytes
+    file: str
+    length: int
+    tags: _containers.RepeatedScalarFieldContainer[bytes]
+    kinds: _containers.RepeatedScalarFieldContainer[int]
+    last_steps: bytes
+    def __init__(self, run: _Optional[bytes] = ..., file: _Optional[str] = ..., length: _Optional[int] = ..., tags: _Optional[_Iterable[bytes]] = ..., kinds: _Optional[_Iterable[int]] = ..., last_steps: _Optional[bytes] = ...) -> None: ...
+
+class WriterMarks(_message.Message):
+    __slots__ = ("writers", "seqs")
+    WRITERS_FIELD_NUMBER: _ClassVar[int]
+    SEQS_FIELD_NUMBER: _ClassVar[int]
+    writers: _containers.RepeatedScalarFieldContainer[bytes]
+    seqs: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, writers: _Optional[_Iterable[bytes]] = ..., seqs: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -1,0 +1,106 @@
+"""What every dialect does with the items of a body: make each, note those that are wrong, join the rest into a batch.
+
+Shared by the dialects so that a wrong item is found, named and (with `partial`) left out in one way, whatever it came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, TypeVarTuple
+
+import numpy as np
+
+from tbbridge import limits
+from tbbridge.errors import InvalidBatch, InvalidItem, ItemError
+from tbbridge.model import Batch, RunBatch, ScalarColumns, TagName, join_columns
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The items that are good, and (only with `partial`) those that were left out."""
+
+    batch: Batch
+    rejected: tuple[ItemError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarRow:
+    """One scalar sent by itself; `path` is its place in the body. Its parts are checked already."""
+
+    path: str
+    tag: TagName
+    value: float
+    step: int | None
+    wall_time: float | None
+
+
+class ItemErrors:
+    """Collects what is wrong with the items of one body: all are counted, limits.REPORTED_ITEMS of them are kept."""
+
+    def __init__(self, *, partial: bool) -> None:
+        self.partial = partial
+        self.count = 0
+        self.kept: list[ItemError] = []
+
+    def add(self, error: ItemError) -> None:
+        """Note one more wrong item."""
+        self.count += 1
+        if len(self.kept) < limits.REPORTED_ITEMS:
+            self.kept.append(error)
+
+    def attempt(self, path: str, make: Callable[[*Ts], T], *args: *Ts) -> T | None:
+        """What `make(*args)` makes; or None, after noting why it could not."""
+        try:
+            return make(*args)
+        except InvalidItem as error:
+            self.add(error.at(path))
+            return None
+
+    def columns_of(self, rows: Iterable[ScalarRow]) -> list[ScalarColumns]:
+        """Rows as columns, one a tag, in order. Rows of one tag all have a step or none has; likewise a wall_time."""
+        by_tag: dict[str, list[ScalarRow]] = {}
+        for row in rows:
+            by_tag.setdefault(row.tag, []).append(row)
+        made = (self.attempt(same[0].path, _column_of, same) for same in by_tag.values())
+        return [column for column in made if column is not None]
+
+    def collect(self, runs: Iterable[RunBatch], writer: str, seq: int) -> Collected:
+        """Everything good as one batch, each run once. Raises `InvalidBatch` if anything was wrong and not `partial`."""
+        by_name: dict[str, list[RunBatch]] = {}
+        for run in runs:
+            by_name.setdefault(run.run, []).append(run)
+        made = [self.attempt(f"runs[run={name!a}]", _run_of, same) for name, same in by_name.items()]
+        if self.kept and not self.partial:
+            raise InvalidBatch(self.kept)
+        try:
+            batch = Batch(tuple(run for run in made if run is not None), writer, seq)
+        except InvalidItem as error:  # writer or seq: without them nothing of the batch is safe to take, partial or not
+            raise InvalidBatch([error.at("")]) from None
+        return Collected(batch, tuple(self.kept))
+
+
+def _column_of(rows: Sequence[ScalarRow]) -> ScalarColumns:
+    steps = [row.step for row in rows if row.step is not None]
+    wall_times = [row.wall_time for row in rows if row.wall_time is not None]
+    for name, given in (("step", len(steps)), ("wall_time", len(wall_times))):
+        if given not in (0, len(rows)):
+            message = f"{given} of the {len(rows)} values of tag {rows[0].tag!a} have a {name}; give one to all of them or to none"
+            raise InvalidItem("length", message, name)
+    return ScalarColumns(
+        rows[0].tag,
+        np.array([row.value for row in rows], dtype=np.float64),
+        np.array(steps, dtype=np.int64) if steps else None,
+        np.array(wall_times, dtype=np.float64) if wall_times else None,
+    )
+
+
+def _run_of(batches: Sequence[RunBatch]) -> RunBatch:
+    if len(batches) == 1:
+        return batches[0]
+    columns = [column for batch in batches for column in batch.scalars]
+    summaries = [summary for batch in batches for summary in batch.summaries]
+    return RunBatch(batches[0].run, join_columns(columns), tuple(summaries))

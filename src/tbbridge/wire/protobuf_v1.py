@@ -1,0 +1,193 @@
+"""The binary form of a write: what `application/x-protobuf` bodies, the journal and the Python clients all use.
+
+The public contract is proto/tbbridge/v1/write.proto; this file reads and writes its twin, wire/columns.proto, in which a packed
+column is bytes and so becomes a numpy array without a loop. Bytes in, values out: no files, no clock, no asyncio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+from numpy.typing import NDArray
+
+from tbbridge.errors import InvalidItem, ItemError, ItemWarning, MalformedBody
+from tbbridge.model import (
+    Batch,
+    Buckets,
+    Histogram,
+    RunBatch,
+    ScalarColumns,
+    Summary,
+    Text,
+    check_step,
+    check_wall_time,
+    decode_utf8,
+    join_columns,
+    run_name,
+    tag_name,
+)
+from tbbridge.v1 import write_pb2
+from tbbridge.wire import columns_pb2 as pb
+from tbbridge.wire.collect import Collected, ItemErrors, ScalarRow
+
+_INT64 = np.dtype("<i8")
+_FLOAT64 = np.dtype("<f8")
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """`batch` as the body of a write request."""
+    message = pb.WriteRequest(writer=batch.writer.encode(), seq=batch.seq)
+    message.runs.extend(run_to_message(run) for run in batch.runs)
+    return message.SerializeToString()
+
+
+def run_to_message(run: RunBatch) -> pb.RunBatch:
+    """One run's batch as its message; the journal stores the same."""
+    message = pb.RunBatch(run=run.run.encode())
+    for column in run.scalars:
+        added = message.scalars.add(tag=column.tag.encode())
+        added.values.append(column.values.astype(_FLOAT64, copy=False).tobytes())
+        if column.steps is not None:
+            added.steps.append(column.steps.astype(_INT64, copy=False).tobytes())
+        if column.wall_times is not None:
+            added.wall_times.append(column.wall_times.astype(_FLOAT64, copy=False).tobytes())
+    message.summaries.extend(map(_summary_to_message, run.summaries))
+    return message
+
+
+def _summary_to_message(summary: Summary) -> pb.Summary:
+    message = pb.Summary(tag=summary.tag.encode(), step=summary.step, wall_time=summary.wall_time)
+    if isinstance(summary, Text):
+        message.text = summary.text.encode()
+    elif summary.buckets is not None:
+        message.histogram.SetInParent()
+        for name in ("lefts", "rights", "counts"):
+            getattr(message.histogram, name).append(getattr(summary.buckets, name).astype(_FLOAT64, copy=False).tobytes())
+    elif summary.values is not None:
+        message.histogram.SetInParent()
+        message.histogram.values.append(summary.values.astype(_FLOAT64, copy=False).tobytes())
+    return message
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def decode_batch(body: bytes, *, partial: bool = False) -> Collected:
+    """A request's body as a batch. Items that are wrong raise `InvalidBatch`, or with `partial` are left out and listed.
+
+    Raises `MalformedBody` if the body is not the message at all.
+    """
+    message = _parse(pb.WriteRequest, body)
+    if any(_is_unpacked(run) for run in message.runs):
+        # One element at a time instead of packed: legal, and rare, since proto3 packs. The official message reads both.
+        message = _parse(pb.WriteRequest, _parse(write_pb2.WriteRequest, body).SerializeToString())
+    errors = ItemErrors(partial=partial)
+    writer = errors.attempt("", decode_utf8, message.writer, "the writer", "writer")
+    made = (run_from_message(run, errors, f"runs[{position}]") for position, run in enumerate(message.runs))
+    return errors.collect([run for run in made if run is not None], writer or "", message.seq)
+
+
+M = TypeVar("M", bound=Message)
+
+
+def _parse(kind: type[M], body: bytes) -> M:
+    try:
+        return kind.FromString(body)
+    except DecodeError as error:
+        raise MalformedBody("the body is not a tbbridge.v1.WriteRequest in protobuf's binary form") from error
+
+
+def _is_unpacked(run: pb.RunBatch) -> bool:
+    histograms = (item.histogram for item in run.summaries if item.HasField("histogram"))
+    return any(len(UnknownFieldSet(column)) for column in run.scalars) or any(len(UnknownFieldSet(item)) for item in histograms)
+
+
+def run_from_message(message: pb.RunBatch, errors: ItemErrors, path: str) -> RunBatch | None:
+    """One run's message as its batch; None if its name is wrong or nothing in it is good. What is wrong goes to `errors`."""
+    name = errors.attempt(path, lambda: run_name(decode_utf8(message.run, "the run name", "run")))
+    if name is None:
+        return None
+    columns = []
+    for position, item in enumerate(message.scalars):
+        column = errors.attempt(f"{path}.scalars[{position}]", _column, item)
+        if column is not None:
+            columns.append(column)
+    rows, summaries = [], []
+    for position, summary in enumerate(message.summaries):
+        place = f"{path}.summaries[{position}]"
+        made = errors.attempt(place, _summary, summary, place)
+        if isinstance(made, ScalarRow):
+            rows.append(made)
+        elif made is not None:
+            summaries.append(made)
+    joined = errors.attempt(path, join_columns, columns + errors.columns_of(rows)) or ()
+    return RunBatch(name, joined, tuple(summaries)) if joined or summaries else None
+
+
+def _column(message: pb.ScalarColumns) -> ScalarColumns:
+    return ScalarColumns(
+        tag_name(decode_utf8(message.tag, "the tag", "tag")),
+        _array(message.values, _FLOAT64, "values"),
+        _array(message.steps, _INT64, "steps") if message.steps else None,
+        _array(message.wall_times, _FLOAT64, "wall_times") if message.wall_times else None,
+    )
+
+
+def _summary(message: pb.Summary, path: str) -> ScalarRow | Summary:
+    tag = tag_name(decode_utf8(message.tag, "the tag", "tag"))
+    step = check_step(message.step) if message.HasField("step") else None
+    wall_time = check_wall_time(message.wall_time) if message.HasField("wall_time") else None
+    match message.WhichOneof("kind"):
+        case "scalar":
+            return ScalarRow(path, tag, message.scalar, step, wall_time)
+        case "text":
+            return Text(tag, decode_utf8(message.text, "the text", "text"), step, wall_time)
+        case "histogram":
+            histogram = message.histogram
+            if histogram.values:
+                values = _array(histogram.values, _FLOAT64, "values")
+                return Histogram(tag, values, step=step, wall_time=wall_time)
+            lefts, rights, counts = (
+                _array(column, _FLOAT64, name)
+                for name, column in (("lefts", histogram.lefts), ("rights", histogram.rights), ("counts", histogram.counts))
+            )
+            return Histogram(tag, buckets=Buckets(lefts, rights, counts), step=step, wall_time=wall_time)
+        case _:
+            raise InvalidItem("kind", "the summary has no kind this server knows; set scalar, text or histogram", "kind")
+
+
+def _array(chunks: Sequence[bytes], dtype: np.dtype[Any], where: str) -> NDArray[Any]:
+    raw = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if len(raw) % dtype.itemsize:
+        message = f"{len(raw)} bytes are no whole number of {dtype.itemsize}-byte elements; send a packed fixed-width column"
+        raise InvalidItem("length", message, where)
+    return np.frombuffer(raw, dtype)
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def encode_response(accepted: int, *, duplicate: bool, rejected: Sequence[ItemError], warnings: Sequence[ItemWarning]) -> bytes:
+    """The answer to a write as `WriteResponse`."""
+    message = write_pb2.WriteResponse(accepted=accepted, duplicate=duplicate)
+    message.rejected.extend(_item(error) for error in rejected)
+    message.warnings.extend(write_pb2.ItemWarning(path=w.path, code=w.code, message=w.message) for w in warnings)
+    return message.SerializeToString()
+
+
+def encode_problem(type_: str, title: str, status: int, detail: str, code: str, errors: Sequence[ItemError]) -> bytes:
+    """An error answer as `Problem`, the fields of RFC 9457."""
+    message = write_pb2.Problem(type=type_, title=title, status=status, detail=detail, code=code)
+    message.errors.extend(_item(error) for error in errors)
+    return message.SerializeToString()
+
+
+def _item(error: ItemError) -> write_pb2.ItemError:
+    return write_pb2.ItemError(path=error.path, code=error.code, message=error.message)
