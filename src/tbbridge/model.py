@@ -84,7 +84,7 @@ def run_name(name: str) -> RunName:
 
 @lru_cache(maxsize=65536)
 def tag_name(name: str) -> TagName:
-    """Check a tag: any text of 1 to limits.TAG_MAX_BYTES bytes. TensorBoard groups charts by what stands before its first '/'."""
+    """Check a tag: any text of 1 to limits.TAG_MAX_BYTES bytes. TensorBoard groups charts by what is before its first '/'."""
     size = utf8_length(name, "the tag", "tag")
     if size == 0:
         raise InvalidItem("tag", "the tag is empty; give the series a name such as 'loss'", "tag")
@@ -302,7 +302,7 @@ def _joined(columns: list[ScalarColumns]) -> ScalarColumns:
         parts = [getattr(column, name) for column in columns]
         given = [part for part in parts if part is not None]
         if len(given) not in (0, len(parts)):
-            message = f"tag {first.tag!a} stands several times, with and without {name}; give them to all of its points or to none"
+            message = f"tag {first.tag!a} stands several times, with and without {name}; give them to all its points or none"
             raise InvalidItem("length", message, name)
         return np.concatenate(given) if given else None
 

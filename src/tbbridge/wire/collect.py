@@ -88,7 +88,7 @@ def _column_of(rows: Sequence[ScalarRow]) -> ScalarColumns:
     wall_times = [row.wall_time for row in rows if row.wall_time is not None]
     for name, given in (("step", len(steps)), ("wall_time", len(wall_times))):
         if given not in (0, len(rows)):
-            message = f"{given} of the {len(rows)} values of tag {rows[0].tag!a} have a {name}; give one to all of them or to none"
+            message = f"{given} of the {len(rows)} values of tag {rows[0].tag!a} have a {name}; give one to all of them or none"
             raise InvalidItem("length", message, name)
     return ScalarColumns(
         rows[0].tag,
