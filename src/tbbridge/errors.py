@@ -11,6 +11,8 @@
     ├── Stopping               503  the bridge is shutting down; retryable
     ├── StorageFailed          503  the disk refuses to store (507 when it is full); retryable
     ├── LogFolderBusy          503  another process owns the log folder
+    ├── CannotListen           500  at the start: the address or port cannot be had
+    ├── InvalidSetting         500  at the start: a flag or a TBBRIDGE_* variable has a value that cannot be
     ├── Unavailable            503  client side: the server could not be reached in time; retryable
     ├── Rejected               any  client side: the server refused for good
     └── PointsLost             503  client side: points were dropped before they reached the server
@@ -165,6 +167,20 @@ class LogFolderBusy(TBBridgeError):
     code = "log-folder-busy"
     title = "Log folder busy"
     status = 503
+
+
+class CannotListen(TBBridgeError):
+    """The address or the port to listen on cannot be had: taken, forbidden, or not of this machine."""
+
+    code = "cannot-listen"
+    title = "Cannot listen"
+
+
+class InvalidSetting(TBBridgeError, ValueError):
+    """A flag or a TBBRIDGE_* variable has a value that cannot be; the message names it and what it takes."""
+
+    code = "invalid-setting"
+    title = "Invalid setting"
 
 
 class Unavailable(Unready):

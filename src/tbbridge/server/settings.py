@@ -1,0 +1,243 @@
+"""The server's settings: one table, from which come the command line's flags, the TBBRIDGE_* variables and the docs.
+
+A setting is a field of `ServerSettings` with its help, its smallest value and the way its text is read; nothing about a setting
+is said anywhere else. This file reads neither the process's environment nor its arguments: `cli` hands both in as mappings.
+"""
+
+# ruff: noqa: RUF009 - `_setting` only describes a dataclass field, as `field` does
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+from tbbridge import limits
+from tbbridge.errors import InvalidSetting
+
+T = TypeVar("T")
+
+ENVIRONMENT_PREFIX: Final = "TBBRIDGE_"
+LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
+
+
+# --- how the text of a flag or a variable becomes a value; each raises ValueError with what it wants --------------------
+
+
+def _read_path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("give the path of a folder")
+    return Path(text).expanduser()
+
+
+def _read_text(text: str) -> str:
+    if not text:
+        raise ValueError("give a name or address")
+    return text
+
+
+def _read_log_level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise ValueError("give one of " + ", ".join(LOG_LEVELS))
+    return text.lower()
+
+
+def _read_whole(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
+        raise ValueError("give a whole number")
+    return int(text)
+
+
+_UNITS: Final = {"": 1, "kib": limits.KiB, "mib": limits.MiB, "gib": 1024 * limits.MiB}
+
+
+def _read_bytes(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,12})\s*([kmg]ib)?", text.strip().lower())
+    if found is None:
+        raise ValueError("give a number of bytes, such as 67108864 or 64MiB")
+    return int(found[1]) * _UNITS[found[2] or ""]
+
+
+def _read_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError("give a number of seconds, such as 10 or 2.5")
+    return seconds
+
+
+# --- the table ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as the command line, the environment and the docs see it."""
+
+    name: str  # the field of ServerSettings
+    help: str  # one sentence or two, without the default
+    metavar: str
+    default: object
+    minimum: float | None
+    maximum: float | None
+    read_text: Callable[[str], object]
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+    @property
+    def default_text(self) -> str:
+        """The default as one would type it."""
+        if self.read_text is not _read_bytes:
+            return str(self.default)
+        size = int(str(self.default))
+        for unit, factor in (("GiB", _UNITS["gib"]), ("MiB", _UNITS["mib"]), ("KiB", _UNITS["kib"])):
+            if size % factor == 0:
+                return f"{size // factor}{unit}"
+        return str(size)
+
+    def read(self, text: str, source: str) -> object:
+        """The value that `text` says; `source` names where it came from. Raises `InvalidSetting`."""
+        try:
+            value = self.read_text(text)
+        except ValueError as error:
+            raise InvalidSetting(f"{source} is {text!r}; {error}") from None
+        self.check(value, source)
+        return value
+
+    def check(self, value: object, source: str) -> None:
+        """Raises `InvalidSetting` if a number is out of range."""
+        if not isinstance(value, int | float):
+            return
+        if self.minimum is not None and value < self.minimum:
+            raise InvalidSetting(f"{source} is {value}; it is at least {self.minimum}")
+        if self.maximum is not None and value > self.maximum:
+            raise InvalidSetting(f"{source} is {value}; it is at most {self.maximum}")
+
+
+def _setting(
+    default: T,
+    *,
+    help: str,  # noqa: A002 - named as in argparse, where it ends up
+    read: Callable[[str], T],
+    metavar: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> T:
+    said = {"help": help, "read": read, "metavar": metavar, "minimum": minimum, "maximum": maximum}
+    return field(default=default, metadata=said)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """All that can be set. Checked when made: a number out of its range is an `InvalidSetting`."""
+
+    logdir: Path = _setting(
+        Path("runs"),
+        help="The log folder: each run becomes a folder below it, and TensorBoard is pointed at it. Made if missing.",
+        read=_read_path,
+        metavar="FOLDER",
+    )
+    host: str = _setting(
+        "127.0.0.1",
+        help="Address to listen on. 0.0.0.0 takes connections from other machines; there are no passwords, mind the network.",
+        read=_read_text,
+        metavar="ADDRESS",
+    )
+    port: int = _setting(
+        6007, help="Port to listen on; 0 takes a free one.", read=_read_whole, metavar="PORT", minimum=0, maximum=65535
+    )
+    queue_max_bytes: int = _setting(
+        limits.QUEUE_MAX_BYTES,
+        help="Batches that may wait for the disk, in bytes. When they are more, senders get 429 and try again.",
+        read=_read_bytes,
+        metavar="BYTES",
+        minimum=limits.KiB,
+    )
+    body_max_bytes: int = _setting(
+        limits.BODY_MAX_BYTES, help="The largest request body, as sent.", read=_read_bytes, metavar="BYTES", minimum=limits.KiB
+    )
+    decoded_max_bytes: int = _setting(
+        limits.DECODED_MAX_BYTES,
+        help="The largest request body after decompression.",
+        read=_read_bytes,
+        metavar="BYTES",
+        minimum=limits.KiB,
+    )
+    bodies_in_flight_max_bytes: int = _setting(
+        limits.BODIES_IN_FLIGHT_MAX_BYTES,
+        help="All request bodies that are being read at one time, in bytes. When they are more, senders get 429 and try again.",
+        read=_read_bytes,
+        metavar="BYTES",
+        minimum=limits.KiB,
+    )
+    segment_bytes: int = _setting(
+        limits.SEGMENT_BYTES,
+        help="Size of a journal segment. A start replays at most two of them.",
+        read=_read_bytes,
+        metavar="BYTES",
+        minimum=64 * limits.KiB,
+    )
+    open_files_max: int = _setting(
+        limits.OPEN_FILES_MAX,
+        help="Event files kept open. With more runs than this, the one unused for longest is closed and opened again at need.",
+        read=_read_whole,
+        metavar="COUNT",
+        minimum=1,
+    )
+    shutdown_timeout_s: float = _setting(
+        10.0,
+        help="Seconds that a stop may take in all: requests under way, the queue, and the files.",
+        read=_read_seconds,
+        metavar="SECONDS",
+        minimum=0.1,
+        maximum=3600,
+    )
+    log_level: str = _setting(
+        "info", help="How much to log: " + ", ".join(LOG_LEVELS) + ".", read=_read_log_level, metavar="LEVEL"
+    )
+
+    def __post_init__(self) -> None:
+        for setting in SETTINGS:
+            setting.check(getattr(self, setting.name), setting.name)
+
+
+SETTINGS: Final = tuple(
+    Setting(
+        name=item.name,
+        help=item.metadata["help"],
+        metavar=item.metadata["metavar"],
+        default=item.default,
+        minimum=item.metadata["minimum"],
+        maximum=item.metadata["maximum"],
+        read_text=item.metadata["read"],
+    )
+    for item in dataclasses.fields(ServerSettings)
+)
+
+
+def from_environment(environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> ServerSettings:
+    """The settings that `environ` (TBBRIDGE_* variables) and `flags` (by field name, as typed; None: not given) say.
+
+    A flag wins over its variable, a variable over the default; an empty variable counts as not set. Raises `InvalidSetting`,
+    which names the flag or the variable. Other TBBRIDGE_* variables are left alone: Kubernetes makes some for a service's name.
+    """
+    given = {}
+    for setting in SETTINGS:
+        typed = (flags or {}).get(setting.name)
+        if typed is not None:
+            given[setting.name] = setting.read(typed, setting.flag)
+        elif environ.get(setting.variable):
+            given[setting.name] = setting.read(environ[setting.variable], setting.variable)
+    return dataclasses.replace(ServerSettings(), **given)  # type: ignore[arg-type] # each `read` returns its field's type
