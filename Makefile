@@ -1,4 +1,54 @@
-.PHONY: proto
-.venv/bin/protoc: ; 
-proto:  ## regenerate the committed protobuf code from proto/
-	.venv/bin/protoc --proto_path=proto --python_out=src --pyi_out=src $$(cd proto && find . -name '*.proto' | sed 's|^\./||' | LC_ALL=C sort)
+# Every target makes what it needs in .venv and reuses it: on a fresh clone, Python and make are enough.
+# Settings: PYTHON (makes .venv; 3.11 or newer), ARGS (passed on: make up ARGS="--port 7000", make test ARGS="-k journal").
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+# xdist: two workers are right for two cores and polite on more; whole files go to one worker, since the files in
+# tests/e2e share one TensorBoard among their tests.
+TEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint bench proto clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+up: .venv/.installed-tensorboard  ## run the bridge and TensorBoard, and show the runs in ./runs (ARGS are flags of `tbbridge up`)
+	@$(BIN)/tbbridge up $(ARGS)
+
+test: .venv/.installed-dev  ## run all tests (ARGS go to pytest)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(ARGS)
+
+lint: .venv/.installed-dev  ## check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict
+
+bench: .venv/.installed-dev  ## measure, and print the table of ratios
+	$(BIN)/python -m benchmarks $(ARGS)
+
+proto: .venv/.installed-dev  ## make the committed protobuf code again from proto/
+	$(BIN)/protoc --proto_path=proto --python_out=src --pyi_out=src $$(cd proto && find . -name '*.proto' | sed 's|^\./||' | LC_ALL=C sort)
+
+clean:  ## remove .venv and the caches; never ./runs
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+# --- the virtual environment ---------------------------------------------------------------------------------------------
+# One stamp file a set of packages, newer than pyproject.toml when the set is as it asks. Installed editable, so that
+# `make up` runs the checkout as it is now.
+
+.venv/.made:
+	@python=$(BIN)/python; test -x $$python || python=$(PYTHON); \
+	command -v $$python >/dev/null || { echo "make: there is no '$$python'; install Python 3.11 or newer, or name yours: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: tbbridge needs Python 3.11 or newer, and $$python is $$($$python -V 2>&1); name a newer one (make PYTHON=python3.12 $(MAKECMDGOALS)) after removing .venv if there is one" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.installed-tensorboard: pyproject.toml | .venv/.made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,tensorboard]'
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml | .venv/.made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch .venv/.installed-tensorboard $@
