@@ -22,6 +22,9 @@ WRITER_MAX_BYTES: Final = 128
 BODY_MAX_BYTES: Final = 32 * MiB
 # After decompression. Columns of a smooth series shrink about fourfold; more than that is more likely a bomb.
 DECODED_MAX_BYTES: Final = 64 * MiB
+# Values, lists and objects in one JSON body, counted by its commas and brackets. As Python objects one of them takes up to 72
+# bytes, so this holds a parse below 600 MB; JSON at eight bytes a value reaches DECODED_MAX_BYTES first.
+JSON_MAX_VALUES: Final = 8 * MiB
 # All bodies being read and parsed at one time. Parsed JSON needs up to six times its length; this keeps 1 GiB machines safe.
 BODIES_IN_FLIGHT_MAX_BYTES: Final = 128 * MiB
 # A text is shown on one page of a browser.
@@ -47,6 +50,18 @@ SEGMENT_BYTES: Final = 64 * MiB
 WRITERS_MAX: Final = 100_000
 # Event files kept open. Beyond it the one unused for longest is closed; opening again costs about 10 us.
 OPEN_FILES_MAX: Final = 512
+
+# --- the command line -------------------------------------------------------------------------------------------------
+# Open files that macOS lets a process ask for (its OPEN_MAX) although it calls its own hard limit infinite.
+FILES_ALWAYS_GRANTED: Final = 10_240
+# Lines of TensorBoard's output that are kept to show when it dies; its longest usual traceback is about as long.
+TENSORBOARD_TAIL_LINES: Final = 30
+
+# --- the encoder ------------------------------------------------------------------------------------------------------
+# Tags whose constant bytes are kept ready: about 200 bytes each, 1.2 KiB at worst.
+ENCODER_TAGS_KEPT: Final = 4096
+# Record lengths whose 12 header bytes are kept ready. Scalar records have at most 1,100 different ones.
+ENCODER_SHAPES_KEPT: Final = 2048
 
 # --- the clients ------------------------------------------------------------------------------------------------------
 # Points waiting in a client, about 200 bytes each while they are Python objects: 200 MB, an hour of 300 points a second.

@@ -1,0 +1,388 @@
+"""The JSON form of a write, and of its answers. Its types, which are also the published schema, are in `json_v1_schema`.
+
+A body takes one of two paths. The fast one lets pydantic read the raw bytes once into plain lists, which become arrays; it
+knows only yes and no. After a no the careful one reads the body again item by item: it allows the strings for NaN and infinity,
+finds every wrong item, says what is wrong with it in our words, and with `partial` keeps the rest. Both end in `wire.collect`.
+Bytes in, values out: no files, no clock, no asyncio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, from_json, to_json
+
+from tbbridge import limits
+from tbbridge.errors import InvalidBatch, InvalidItem, ItemError, ItemWarning, MalformedBody, TooLarge
+from tbbridge.model import (
+    INT64_MAX,
+    INT64_MIN,
+    Buckets,
+    Float64s,
+    Histogram,
+    Int64s,
+    RunBatch,
+    ScalarColumns,
+    Summary,
+    Text,
+    check_step,
+    check_wall_time,
+    join_columns,
+    run_name,
+    tag_name,
+)
+from tbbridge.wire import json_v1_schema as schema
+from tbbridge.wire.collect import Collected, ItemErrors, ScalarRow
+
+T = TypeVar("T")
+
+_REQUEST: Final = TypeAdapter(schema.WriteRequest)
+_SHAPE_HINT: Final = 'send an object such as {"runs": [{"run": "first", "scalars": [{"tag": "loss", "values": [0.5]}]}]}'
+
+
+def decode_batch(body: bytes, *, partial: bool = False) -> Collected:
+    """A request's body as a batch. Items that are wrong raise `InvalidBatch`, or with `partial` are left out and listed.
+
+    Raises `MalformedBody` if the body is not JSON, `TooLarge` if it has more values than limits.JSON_MAX_VALUES.
+    """
+    if len(body) > limits.JSON_MAX_VALUES and _values_at_most(body) > limits.JSON_MAX_VALUES:
+        message = f"the body has over {limits.JSON_MAX_VALUES} values; send fewer at a time, or use the protobuf form"
+        raise TooLarge(message)
+    try:
+        return _decode_clean(_REQUEST.validate_json(body))
+    except (_Unclean, ValidationError, InvalidItem, InvalidBatch, OverflowError):
+        return _decode_carefully(body, ItemErrors(partial=partial))
+
+
+def _values_at_most(body: bytes) -> int:
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+# --- the fast path: a body in which nothing is wrong --------------------------------------------------------------------
+
+
+class _Unclean(Exception):
+    """Something is wrong with the body; the careful path finds out what."""
+
+
+def _decode_clean(request: schema.WriteRequest) -> Collected:
+    if not request.keys() <= _FIELDS_OF_REQUEST:
+        raise _Unclean
+    runs = [run for run in map(_clean_run, request["runs"]) if run is not None]
+    return ItemErrors(partial=False).collect(runs, request.get("writer", ""), request.get("seq", 0))
+
+
+def _clean_run(item: schema.RunBatch) -> RunBatch | None:
+    if not item.keys() <= _FIELDS_OF_RUN:
+        raise _Unclean
+    name = run_name(item["run"])
+    columns = []
+    for column in item.get("scalars", ()):
+        if not column.keys() <= _FIELDS_OF_COLUMNS:
+            raise _Unclean
+        columns.append(_columns(column))
+    rows: dict[str, list[schema.Scalar]] = {}
+    summaries: list[Summary] = []
+    for summary in item.get("summaries", ()):
+        if summary["kind"] == "scalar":
+            rows.setdefault(summary["tag"], []).append(summary)
+        elif not summary.keys() <= _FIELDS_OF_KIND[summary["kind"]]:
+            raise _Unclean
+        else:
+            summaries.append(_summary(summary))
+    columns.extend(_clean_rows(tag, same) for tag, same in rows.items())
+    return RunBatch(name, join_columns(columns), tuple(summaries)) if columns or summaries else None
+
+
+def _clean_rows(tag: str, rows: Sequence[schema.Scalar]) -> ScalarColumns:
+    steps = [row["step"] for row in rows if "step" in row]
+    wall_times = [row["wall_time"] for row in rows if "wall_time" in row]
+    if sum(map(len, rows)) != 3 * len(rows) + len(steps) + len(wall_times):  # some row has a field more than it may
+        raise _Unclean
+    for wall_time in (min(wall_times), max(wall_times)) if wall_times else ():
+        check_wall_time(wall_time)
+    return ScalarColumns(
+        tag_name(tag),
+        np.array([row["value"] for row in rows], dtype=np.float64),
+        np.array(steps, dtype=np.int64) if steps else None,
+        np.array(wall_times, dtype=np.float64) if wall_times else None,
+    )
+
+
+# --- the careful path: what exactly is wrong, and what is still good ----------------------------------------------------
+
+_RUN: Final = TypeAdapter(schema.RunBatch)
+_COLUMNS: Final = TypeAdapter(schema.ScalarColumns)
+_KINDS: Final[Mapping[str, TypeAdapter[Any]]] = {
+    "scalar": TypeAdapter(schema.Scalar),
+    "text": TypeAdapter(schema.Text),
+    "histogram": TypeAdapter(schema.Histogram),
+}
+_FIELDS_OF_REQUEST: Final = schema.WriteRequest.__annotations__.keys()
+_FIELDS_OF_RUN: Final = schema.RunBatch.__annotations__.keys()
+_FIELDS_OF_COLUMNS: Final = schema.ScalarColumns.__annotations__.keys()
+_FIELDS_OF_KIND: Final = {
+    "scalar": schema.Scalar.__annotations__.keys(),
+    "text": schema.Text.__annotations__.keys(),
+    "histogram": schema.Histogram.__annotations__.keys(),
+}
+
+
+def _decode_carefully(body: bytes, errors: ItemErrors) -> Collected:
+    request = _parse(body)
+    # What holds for the whole request is never partial: a misspelt `seq` would cost the sender its protection.
+    head = ItemErrors(partial=False)
+    if not isinstance(request, dict):
+        head.add(ItemError("", "type", f"the body is {_shown(request)}; {_SHAPE_HINT}"))
+        raise InvalidBatch(head.kept)
+    runs = request.get("runs")
+    if isinstance(runs, list):
+        request["runs"] = []
+    made = _checked(_REQUEST, _FIELDS_OF_REQUEST, request, "", head)
+    if made is None or head.count or not isinstance(runs, list):
+        raise InvalidBatch(head.kept)
+    good = (_careful_run(run, errors, f"runs[{position}]") for position, run in enumerate(runs))
+    return errors.collect([run for run in good if run is not None], made.get("writer", ""), made.get("seq", 0))
+
+
+def _parse(body: bytes) -> Any:
+    if not body.strip():
+        raise MalformedBody(f"the body is empty; {_SHAPE_HINT}")
+    try:
+        return from_json(body, cache_strings="keys")
+    except ValueError as error:
+        raise MalformedBody(f"the body is not JSON: {error}; {_SHAPE_HINT}") from None
+
+
+def _careful_run(item: object, errors: ItemErrors, path: str) -> RunBatch | None:
+    if not isinstance(item, dict):
+        errors.add(
+            ItemError(path, "type", f'a run is an object, this is {_shown(item)}; send {{"run": name, "scalars": [...]}}')
+        )
+        return None
+    lists: dict[str, list[Any]] = {}
+    for field in [field for field in ("scalars", "summaries") if field in item]:
+        came = item.pop(field)
+        if isinstance(came, list):
+            lists[field] = came
+        else:
+            message = f"{_shown(came)} came where a list is wanted; send [...] or leave it out"
+            errors.add(ItemError(f"{path}.{field}", "type", message))
+    made = _checked(_RUN, _FIELDS_OF_RUN, item, path, errors)
+    name = None if made is None else errors.attempt(path, run_name, made["run"])
+    if name is None:
+        return None
+    columns = list(_careful_columns(lists.get("scalars", []), errors, path))
+    rows: list[ScalarRow] = []
+    summaries: list[Summary] = []
+    for summary in _careful_summaries(lists.get("summaries", []), errors, path):
+        if isinstance(summary, ScalarRow):
+            rows.append(summary)
+        else:
+            summaries.append(summary)
+    joined = errors.attempt(path, join_columns, columns + errors.columns_of(rows)) or ()
+    return RunBatch(name, joined, tuple(summaries)) if joined or summaries else None
+
+
+def _careful_columns(items: Iterable[Any], errors: ItemErrors, path: str) -> Iterator[ScalarColumns]:
+    for position, item in enumerate(items):
+        place = f"{path}.scalars[{position}]"
+        made = _checked(_COLUMNS, _FIELDS_OF_COLUMNS, _with_numbers(item, "values"), place, errors, whole=True)
+        column = None if made is None else errors.attempt(place, _columns, made)
+        if column is not None:
+            yield column
+
+
+def _careful_summaries(items: Iterable[Any], errors: ItemErrors, path: str) -> Iterator[ScalarRow | Summary]:
+    for position, item in enumerate(items):
+        place = f"{path}.summaries[{position}]"
+        kind = item.get("kind") if isinstance(item, dict) else None
+        if not isinstance(item, dict):
+            errors.add(ItemError(place, "type", f'a summary is an object, this is {_shown(item)}; send {{"kind": ...}}'))
+            continue
+        if not isinstance(kind, str) or kind not in _KINDS:
+            came = f"kind is {_shown(kind)}" if "kind" in item else "'kind' is missing"
+            errors.add(ItemError(f"{place}.kind", "kind", f"{came}; this server knows " + ", ".join(_KINDS)))
+            continue
+        item = _with_numbers(item, "value" if kind == "scalar" else "values")  # noqa: PLW2901 - the same item, made readable
+        made = _checked(_KINDS[kind], _FIELDS_OF_KIND[kind], item, place, errors, whole=True)
+        if made is None:
+            continue
+        summary = errors.attempt(place, _row, made, place) if kind == "scalar" else errors.attempt(place, _summary, made)
+        if summary is not None:
+            yield summary
+
+
+def _with_numbers(item: Any, name: str) -> Any:
+    """`item` with the strings that stand for numbers in its field `name` as those numbers."""
+    if isinstance(item, dict) and name in item:
+        came = item[name]
+        item[name] = [_number(one) for one in came] if isinstance(came, list) else _number(came)
+    return item
+
+
+def _number(came: Any) -> Any:
+    if type(came) is str:
+        return schema.SPECIAL_NUMBERS.get(came, came)
+    if type(came) is int:
+        try:
+            return float(came)
+        except OverflowError:  # as pydantic reads it from the bytes
+            return float("inf") if came > 0 else float("-inf")
+    return came
+
+
+def _checked(
+    adapter: TypeAdapter[T], fields: Iterable[str], item: Any, path: str, errors: ItemErrors, *, whole: bool = False
+) -> T | None:
+    """`item` as its type, or None. Unknown fields are noted; they also spoil an item that stands or falls as a `whole`."""
+    before = errors.count
+    if isinstance(item, dict):
+        known = ", ".join(fields)
+        unknown = [name for name in item if name not in fields]
+        for name in unknown[: limits.REPORTED_ITEMS]:
+            shown = _clipped(name)
+            message = f"'{shown}' is not a field here; check its spelling or leave it out (known are {known})"
+            errors.add(ItemError(_join(path, shown), "unknown-field", message))
+    try:
+        made = adapter.validate_python(item, strict=True)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False):
+            errors.add(_explained(detail, path))
+        return None
+    return None if whole and errors.count > before else made
+
+
+# --- one item, from what pydantic made of it ----------------------------------------------------------------------------
+
+
+def _columns(item: schema.ScalarColumns) -> ScalarColumns:
+    steps, wall_times = item.get("steps"), item.get("wall_times")
+    return ScalarColumns(
+        tag_name(item["tag"]),
+        np.array(item["values"], dtype=np.float64),
+        None if steps is None else _steps(steps),
+        None if wall_times is None else np.array(wall_times, dtype=np.float64),
+    )
+
+
+def _steps(steps: list[int]) -> Int64s:
+    try:
+        return np.array(steps, dtype=np.int64)
+    except OverflowError:
+        position, step = next((at, step) for at, step in enumerate(steps) if not INT64_MIN <= step <= INT64_MAX)
+        message = f"step {_clipped(str(step))} does not fit in 64 bits; steps go from -2^63 to 2^63-1"
+        raise InvalidItem("step", message, f"steps[{position}]") from None
+
+
+def _row(item: schema.Scalar, path: str) -> ScalarRow:
+    step, wall_time = item.get("step"), item.get("wall_time")
+    return ScalarRow(
+        path,
+        tag_name(item["tag"]),
+        item["value"],
+        None if step is None else check_step(step),
+        None if wall_time is None else check_wall_time(wall_time),
+    )
+
+
+def _summary(item: schema.Text | schema.Histogram) -> Summary:
+    step, wall_time = item.get("step"), item.get("wall_time")
+    if item["kind"] == "text":
+        return Text(tag_name(item["tag"]), item["text"], step, wall_time)
+    values, buckets = item.get("values"), item.get("buckets")
+    return Histogram(
+        tag_name(item["tag"]),
+        None if values is None else np.array(values, dtype=np.float64),
+        None if buckets is None else _buckets(buckets),
+        step,
+        wall_time,
+    )
+
+
+def _buckets(rows: list[list[float]]) -> Buckets:
+    table: Float64s = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    return Buckets(*np.ascontiguousarray(table.T))
+
+
+# --- what is wrong, in our words ----------------------------------------------------------------------------------------
+
+_NUMBER_HINT: Final = 'send a number, or the string "NaN", "Infinity" or "-Infinity"'
+
+# From pydantic's type of an error to our code and message; `came` says what stands there, `field` is the last part of the path.
+_EXPLANATIONS: Final[Mapping[str, tuple[str, str]]] = {
+    "missing": ("missing", "'{field}' is missing; add it"),
+    "string_type": ("type", "{came} came where text is wanted; send a string"),
+    "int_type": ("type", "{came} came where a whole number is wanted; send it as 7, neither as 7.0 nor in quotes"),
+    "float_type": ("type", "{came} came where a number is wanted; {number_hint}"),
+    "list_type": ("type", "{came} came where a list is wanted; send [...] or leave it out"),
+    "dict_type": ("type", "{came} came where an object is wanted; send {{...}}"),
+    "too_short": ("length", "a bucket has three numbers, this one fewer; send [left edge, right edge, count]"),
+    "too_long": ("length", "a bucket has three numbers, this one more; send [left edge, right edge, count]"),
+}
+
+
+def _explained(detail: ErrorDetails, path: str) -> ItemError:
+    code, template = _EXPLANATIONS.get(detail["type"], ("type", "{came} is refused: " + detail["msg"].replace("{", "{{")))
+    place = path
+    for part in detail["loc"]:
+        place = f"{place}[{part}]" if isinstance(part, int) else _join(place, str(part))
+    field = detail["loc"][-1] if detail["loc"] else ""
+    hint = _NUMBER_HINT
+    if detail["input"] is None:
+        hint += " (JavaScript writes those as null)"
+    elif isinstance(detail["input"], str):
+        hint = hint.replace("number, or", "number without quotes, or")
+    if "wall_time" in detail["loc"] or "wall_times" in detail["loc"]:
+        hint = "send seconds since 1970, or leave it out"
+    return ItemError(place, code, template.format(came=_shown(detail["input"]), field=field, number_hint=hint))
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+_SHOWN_CHARACTERS: Final = 40
+
+
+def _clipped(text: str) -> str:
+    return ascii(text[:_SHOWN_CHARACTERS])[1:-1] + ("..." if len(text) > _SHOWN_CHARACTERS else "")
+
+
+def _shown(came: object) -> str:
+    """What came, in JSON's words and short enough for a message."""
+    match came:
+        case None | True | False:
+            return {None: "null", True: "true", False: "false"}[came]
+        case str():
+            return f'the text "{_clipped(came)}"'
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return _clipped(str(came))
+
+
+# --- answers ------------------------------------------------------------------------------------------------------------
+
+
+def encode_response(accepted: int, *, duplicate: bool, rejected: Sequence[ItemError], warnings: Sequence[ItemWarning]) -> bytes:
+    """The answer to a write."""
+    answer = {"accepted": accepted, "duplicate": duplicate, "rejected": _items(rejected), "warnings": _items(warnings)}
+    return to_json(answer)
+
+
+def encode_problem(type_: str, title: str, status: int, detail: str, code: str, errors: Sequence[ItemError]) -> bytes:
+    """An error answer, in the fields of RFC 9457."""
+    problem: dict[str, object] = {"type": type_, "title": title, "status": status, "detail": detail, "code": code}
+    if errors:
+        problem["errors"] = _items(errors)
+    return to_json(problem)
+
+
+def _items(items: Sequence[ItemError | ItemWarning]) -> list[dict[str, str]]:
+    return [{"path": item.path, "code": item.code, "message": item.message} for item in items]

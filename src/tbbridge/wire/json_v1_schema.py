@@ -1,0 +1,191 @@
+"""The JSON bodies of version 1 as types: pydantic validates with them, and the OpenAPI document is made from them.
+
+TypedDicts, not models, because a row is then validated in half a microsecond. Strict: no text for a number, no 1.0 for a step.
+Unknown fields pass here (`allow`) though the schema forbids them: pydantic would keep an error for each of a million of them;
+`json_v1` finds them itself. What is said here about a value is for people who read the API; `model` is what checks it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, NotRequired
+
+from pydantic import ConfigDict, FailFast, Field, WithJsonSchema, with_config
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
+
+from tbbridge import limits
+
+SPECIAL_NUMBERS: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+
+
+def _config(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(extra="allow", strict=True, json_schema_extra={"additionalProperties": False, "examples": [example]})
+
+
+_NUMBER_SCHEMA: Final[dict[str, Any]] = {
+    "anyOf": [{"type": "number", "format": "double"}, {"type": "string", "enum": list(SPECIAL_NUMBERS)}],
+    "description": "A number, or one of the strings that stand for what JSON has no number for.",
+}
+Number = Annotated[float, WithJsonSchema(_NUMBER_SCHEMA)]
+Finite = Annotated[float, WithJsonSchema({"type": "number", "format": "double"})]
+Int64 = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]
+
+# FailFast: one error names a column well enough, and a million of them would not fit in memory.
+Numbers = Annotated[list[Number], FailFast()]
+Finites = Annotated[list[Finite], FailFast()]
+Int64s = Annotated[list[Int64], FailFast()]
+
+Tag = Annotated[
+    str,
+    Field(
+        description=f"Name of the series, 1 to {limits.TAG_MAX_BYTES} bytes of UTF-8. "
+        "TensorBoard groups charts by what is before its first `/`.",
+        json_schema_extra={"minLength": 1, "maxLength": limits.TAG_MAX_BYTES},
+    ),
+]
+Step = Annotated[Int64, Field(description="Left out: the tag's last step + 1.")]
+WallTime = Annotated[Finite, Field(description="Seconds since 1970, finite. Left out: the time of receipt.")]
+
+SCALARS_EXAMPLE: Final[dict[str, Any]] = {"tag": "loss/train", "steps": [1, 2, 3], "values": [0.9, 0.7, "NaN"]}
+SCALAR_EXAMPLE: Final[dict[str, Any]] = {"kind": "scalar", "tag": "accuracy", "step": 3, "value": 0.81}
+TEXT_EXAMPLE: Final[dict[str, Any]] = {"kind": "text", "tag": "settings", "text": "learning rate **1e-3**"}
+HISTOGRAM_EXAMPLE: Final[dict[str, Any]] = {"kind": "histogram", "tag": "weights", "step": 3, "values": [-0.5, 0.1, 0.2, 1.25]}
+RUN_EXAMPLE: Final[dict[str, Any]] = {
+    "run": "digits/lr=1e-3",
+    "scalars": [SCALARS_EXAMPLE],
+    "summaries": [SCALAR_EXAMPLE, TEXT_EXAMPLE, HISTOGRAM_EXAMPLE],
+}
+WRITE_EXAMPLE: Final[dict[str, Any]] = {"writer": "5f0c9f0e-trainer-0", "seq": 1, "runs": [RUN_EXAMPLE]}
+ONE_POINT_EXAMPLE: Final[dict[str, Any]] = {"runs": [{"run": "first", "scalars": [{"tag": "loss", "values": [0.5]}]}]}
+
+
+@with_config(_config(SCALARS_EXAMPLE))
+class ScalarColumns(TypedDict):
+    """Points of one tag, as columns of equal length, in the order in which they were made."""
+
+    tag: Tag
+    values: Annotated[Numbers, Field(description="TensorBoard keeps them as 32-bit floats.", json_schema_extra={"minItems": 1})]
+    steps: NotRequired[Annotated[Int64s, Field(description="One a value. Left out: they go on from the tag's last step + 1.")]]
+    wall_times: NotRequired[
+        Annotated[Finites, Field(description="One a value, seconds since 1970, finite. Left out: the time of receipt.")]
+    ]
+
+
+@with_config(_config(SCALAR_EXAMPLE))
+class Scalar(TypedDict):
+    """One point. For many points of a tag, `scalars` is shorter and faster."""
+
+    kind: Literal["scalar"]
+    tag: Tag
+    value: Number
+    step: NotRequired[Step]
+    wall_time: NotRequired[WallTime]
+
+
+@with_config(_config(TEXT_EXAMPLE))
+class Text(TypedDict):
+    """One text, Markdown, shown on TensorBoard's Text page."""
+
+    kind: Literal["text"]
+    tag: Tag
+    text: str
+    step: NotRequired[Step]
+    wall_time: NotRequired[WallTime]
+
+
+Bucket = Annotated[list[Finite], Field(min_length=3, max_length=3, description="Left edge, right edge, count.")]
+
+
+@with_config(_config(HISTOGRAM_EXAMPLE))
+class Histogram(TypedDict):
+    """One histogram: either `values`, which the server sorts into buckets, or `buckets` that are ready."""
+
+    kind: Literal["histogram"]
+    tag: Tag
+    values: NotRequired[Annotated[Numbers, Field(description="NaN and infinities are left out and reported as a warning.")]]
+    buckets: NotRequired[
+        Annotated[list[Bucket], FailFast(), Field(description="Ascending by edge; counts are numbers from 0 up.")]
+    ]
+    step: NotRequired[Step]
+    wall_time: NotRequired[WallTime]
+
+
+Summary = Annotated[Scalar | Text | Histogram, Field(discriminator="kind")]
+
+
+@with_config(_config(RUN_EXAMPLE))
+class RunBatch(TypedDict):
+    """What is written to one run."""
+
+    run: Annotated[
+        str,
+        Field(
+            description=f"A folder below the log folder, 1 to {limits.RUN_MAX_BYTES} bytes of UTF-8; `/` separates levels. "
+            "No empty, `.` or `..` part, no control characters, no leading `/`.",
+            json_schema_extra={"minLength": 1, "maxLength": limits.RUN_MAX_BYTES},
+        ),
+    ]
+    scalars: NotRequired[Annotated[list[ScalarColumns], FailFast(), Field(description="Many points of one tag each.")]]
+    summaries: NotRequired[Annotated[list[Summary], FailFast(), Field(description="One value each, of any kind.")]]
+
+
+@with_config(_config(WRITE_EXAMPLE))
+class WriteRequest(TypedDict):
+    """Points for any number of runs. All or nothing, unless `?partial=true`."""
+
+    runs: Annotated[list[RunBatch], FailFast()]
+    writer: NotRequired[
+        Annotated[
+            str,
+            Field(
+                description="Who sends, unique to one ordered stream of requests: a UUID made when the process starts will do. "
+                "With `seq` it makes a retry free: a batch that was already taken is answered as done and not written again.",
+                json_schema_extra={"maxLength": limits.WRITER_MAX_BYTES},
+            ),
+        ]
+    ]
+    seq: NotRequired[
+        Annotated[
+            Int64, Field(description="Counts the requests of `writer`: 1, 2, 3 ... Send them in order and one at a time.")
+        ]
+    ]
+
+
+# --- answers, for the document only ------------------------------------------------------------------------------------
+
+Path = Annotated[str, Field(description="Which item.", examples=["runs[0].scalars[2].steps[7]"])]
+
+
+class ItemError(TypedDict):
+    """What is wrong with one item."""
+
+    path: Path
+    code: Annotated[str, Field(description="Stable, for programs.", examples=["step"])]
+    message: Annotated[str, Field(description="For people: what is wrong and what to do.")]
+
+
+class ItemWarning(TypedDict):
+    """Something to know about an item that was stored all the same."""
+
+    path: Path
+    code: Annotated[str, Field(description="Stable, for programs.", examples=["step-back"])]
+    message: Annotated[str, Field(description="For people.")]
+
+
+class WriteResponse(TypedDict):
+    """What became of a write."""
+
+    accepted: Annotated[int, Field(description="Points taken by this request; 0 for a duplicate.")]
+    duplicate: Annotated[bool, Field(description="The writer's seq was seen before: all of it is already stored.")]
+    rejected: Annotated[list[ItemError], Field(description="Items left out; only with `partial=true`.")]
+    warnings: list[ItemWarning]
+
+
+class Problem(TypedDict):
+    """Every error answer, in the fields of RFC 9457."""
+
+    type: Annotated[str, Field(description="A URI reference that names the problem.", examples=["about:blank"])]
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="What is wrong and what to do.")]
+    code: Annotated[str, Field(description="Stable, for programs.", examples=["invalid-batch"])]
+    errors: Annotated[NotRequired[list[ItemError]], Field(description="The items that are wrong, if it is about items.")]
