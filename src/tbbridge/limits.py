@@ -70,6 +70,28 @@ CLIENT_QUEUE_MAX_POINTS: Final = 1_000_000
 CLIENT_QUEUE_MAX_BYTES: Final = 64 * MiB
 # One request of a client, well below BODY_MAX_BYTES.
 CLIENT_BATCH_MAX_BYTES: Final = 4 * MiB
+# Points and bytes that one open step of a run holds back, waiting for its wall time; then they go to the sender as they are.
+CLIENT_FRAME_MAX_POINTS: Final = 1_000
+CLIENT_FRAME_MAX_BYTES: Final = 4 * MiB
+# A histogram of more values is sorted into buckets during the call, so that its copy need not wait in memory.
+CLIENT_COPY_MAX_BYTES: Final = 8 * MiB
+# What waits is sent this often: below TensorBoard's shortest reload, and few enough requests for a thousand clients.
+CLIENT_FLUSH_INTERVAL_S: Final = 1.0
+# Time for one request, answer included: a server that takes longer to journal 4 MiB is in trouble, and a repeat is free.
+CLIENT_REQUEST_TIMEOUT_S: Final = 30.0
+# What `close` and the end of the program may take to send what is left: people wait ten seconds, not a minute.
+CLIENT_CLOSE_TIMEOUT_S: Final = 10.0
+# What `flush` waits unless told otherwise: a restart of the server fits in.
+CLIENT_FLUSH_TIMEOUT_S: Final = 60.0
+# Between two tries: from a restart nobody should notice to an outage that a thousand waiting clients should not worsen.
+CLIENT_BACKOFF_MIN_S: Final = 0.1
+CLIENT_BACKOFF_MAX_S: Final = 10.0
+# A server may ask for a pause; a clock that is wrong, or a proxy's "come back tomorrow", must not silence a client.
+CLIENT_RETRY_AFTER_MAX_S: Final = 60.0
+# Tries of a batch that is answered with 500 or with nonsense; then it counts as rejected, so it cannot block what follows.
+CLIENT_ODD_ANSWERS_MAX: Final = 5
+# Different warnings that one client logs; each once.
+CLIENT_WARNINGS_MAX: Final = 1_000
 
 # --- reading back -----------------------------------------------------------------------------------------------------
 # Points that one GET answers; more must be asked for with max_points. As JSON this is about 400 MB in memory.
