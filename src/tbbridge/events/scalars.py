@@ -1,0 +1,348 @@
+"""Scalars as event records, a whole batch at a time: the same bytes as protobuf and a plain CRC would give, without the loop.
+
+Two records of one *shape* (length of the tag, of the step's varint, wall time present, described or not) have their parts at
+the same places. So the points are grouped by shape, the rows of a group are laid out as one array (template rows, the variable
+bytes stored as columns), and each row's CRC is its template's CRC xor one table lookup for each variable byte (crc32c.py says
+why that is right). A few points, or points of too many shapes, are made one by one. Which way was taken never shows: the bytes
+follow from (columns, described) alone. Pure: no files, no clock. The other kinds are in summaries.py, encode.py joins them.
+
+The order of the records: first those that describe their tag, then by (generation, shape). A point's generation counts how
+often the step's length has gone down so far within its tag. Along one tag the pair never descends, so a stable sort keeps each
+tag's points in the order in which they came, whatever their steps do; and well-behaved columns are a few large groups.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbbridge import limits
+from tbbridge.events.crc32c import UInt32s, crc32c, effect_table, mask_rows, masked
+from tbbridge.events.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame_header
+from tbbridge.model import Float64s, Int64s, ScalarColumns, join_columns
+
+UInt8s: TypeAlias = NDArray[np.uint8]
+Float32s: TypeAlias = NDArray[np.float32]
+Positions: TypeAlias = NDArray[np.intp]
+
+# Below this many points, records made one by one come out ahead of setting up arrays (measured: about 1 us a record). Likewise
+# a group must have this many points on average to be worth its own setting up (about 40 us).
+_FEW_POINTS: Final = 100
+_POINTS_A_GROUP: Final = 40
+# Rows made at a time: the temporary columns then stay in the processor's cache.
+_ROWS_AT_A_TIME: Final = 16384
+
+# The rows' tag bytes: field number and wire type of Event.wall_time, .step, .summary, of Summary.value, and of Value's fields.
+_WALL_TIME: Final = b"\x09"
+_STEP: Final = b"\x10"
+_SUMMARY: Final = b"\x2a"
+_VALUE: Final = b"\x0a"
+_TAG: Final = b"\x0a"
+_SIMPLE_VALUE: Final = b"\x15"
+# Value.metadata: plugin_data { plugin_name: "scalars" } data_class: DATA_CLASS_SCALAR. With the class given, TensorBoard's data
+# server also keeps what a metadata says about a plain simple_value.
+_METADATA: Final = b"\x4a\x0d\x0a\x09\x0a\x07scalars\x20\x01"
+
+# A step of 0 and a wall time of +0.0 are left out, as proto3 does; -0.0 is not.
+_NO_WALL_TIME = 16  # added to the number of bytes of the step's varint: together a point's code
+_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+_DOUBLE = struct.Struct("<d")
+_FLOAT = struct.Struct("<f")
+_UINT32 = struct.Struct("<I")
+
+
+def encode_scalars(columns: Sequence[ScalarColumns], described: Container[str]) -> bytes:
+    """The points of `columns` as framed records, in each column's order; `steps` and `wall_times` must be filled in.
+
+    The first point of a tag that is not in `described` carries the metadata that TensorBoard wants once a tag and file. Values
+    are narrowed to float32, as TensorBoard's files hold them: what is too large becomes infinite. Raises ValueError if a column
+    is not settled.
+    """
+    if len(columns) > 1:
+        columns = join_columns(columns)
+    points = 0
+    for column in columns:
+        if column.steps is None or column.wall_times is None:
+            raise ValueError(f"column {column.tag!a} has no steps or no wall_times; settle the batch before encoding it")
+        points += len(column.values)
+    if points < _FEW_POINTS:
+        return _encode_one_by_one(columns, described)
+    return _encode_in_groups(columns, described)
+
+
+# --- one record at a time ---------------------------------------------------------------------------------------------
+
+
+def varint(number: int) -> bytes:
+    """A signed 64-bit `number` as protobuf writes an int64: 7 bits a byte, negative ones in two's complement (10 bytes)."""
+    if 0 <= number < 0x80:
+        return bytes((number,))
+    number &= 0xFFFFFFFFFFFFFFFF
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _encode_one_by_one(columns: Sequence[ScalarColumns], described: Container[str]) -> bytes:
+    keyed: list[tuple[int, int, int, bytes]] = []
+    for column in columns:
+        assert column.steps is not None and column.wall_times is not None  # noqa: S101, PT018 - checked by the caller
+        tag = column.tag
+        is_described = tag in described
+        before, after, tag_bytes = _around_value(tag, is_described)
+        generation = 0
+        last_code = -1
+        points = zip(column.values.tolist(), column.steps.tolist(), column.wall_times.tolist(), strict=True)
+        for value, step, wall_time in points:
+            packed_time = _DOUBLE.pack(wall_time)
+            if packed_time == _NO_TIME:
+                code = _NO_WALL_TIME
+                payload = b""
+            else:
+                code = 0
+                payload = _WALL_TIME + packed_time
+            if step:
+                packed_step = varint(step)
+                code += len(packed_step)
+                payload += _STEP + packed_step
+            payload = b"".join((payload, before, _float32_bytes(value), after))
+            record = b"".join((_frame_header(len(payload)), payload, _UINT32.pack(masked(payload))))
+            if is_described:
+                if code < last_code:
+                    generation += 1
+                last_code = code
+                keyed.append((generation + 1, code, tag_bytes, record))
+            else:
+                keyed.append((0, code, tag_bytes, record))
+                is_described = True
+                before, after, tag_bytes = _around_value(tag, True)
+    if len(keyed) == 1:
+        return keyed[0][3]
+    keyed.sort(key=_ORDER)
+    return b"".join([record for _, _, _, record in keyed])
+
+
+_NO_TIME: Final = bytes(8)
+_ORDER = itemgetter(0, 1, 2)
+_frame_header = lru_cache(maxsize=limits.ENCODER_SHAPES_KEPT)(frame_header)
+
+
+@lru_cache(maxsize=limits.ENCODER_TAGS_KEPT)
+def _around_value(tag: str, described: bool) -> tuple[bytes, bytes, int]:
+    """What stands before and behind the four bytes of the value, from the summary's field on; and the tag's length."""
+    raw = tag.encode()
+    before_tag, before_value, after = _around_tag(len(raw), described)
+    return before_tag + raw + before_value, after, len(raw)
+
+
+def _around_tag(tag_bytes: int, described: bool) -> tuple[bytes, bytes, bytes]:
+    """What stands before the tag, between tag and value, and behind the value, from the summary's field on."""
+    after = b"" if described else _METADATA
+    before_tag = _TAG + varint(tag_bytes)
+    value_bytes = len(before_tag) + tag_bytes + len(_SIMPLE_VALUE) + 4 + len(after)
+    value_head = _VALUE + varint(value_bytes)
+    return _SUMMARY + varint(len(value_head) + value_bytes) + value_head + before_tag, _SIMPLE_VALUE, after
+
+
+def _float32_bytes(value: float) -> bytes:
+    if -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
+        return _FLOAT.pack(value)
+    # NaN, infinite or too large: the processor's own conversion decides, as in the other path (struct would raise).
+    return _narrowed(np.array([value])).tobytes()
+
+
+def _narrowed(values: Float64s) -> Float32s:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype("<f4")
+
+
+# --- many records at a time -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """All points of a batch behind each other, column after column."""
+
+    values: Float32s
+    steps: Int64s
+    wall_times: Float64s
+    codes: UInt8s  # bytes of the step's varint (0..10), plus _NO_WALL_TIME if that is left out
+
+
+@dataclass(frozen=True, slots=True)
+class _Segments:
+    """Stretches of neighbouring points of one column and one shape; one element of each array a segment."""
+
+    starts: Positions
+    counts: Positions
+    columns: Positions  # which column
+    describing: NDArray[np.bool_]
+    keys: Int64s  # segments of one key are one group, groups stand in the order of their keys
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the variable parts of a record of one shape start, in bytes from the record's start; None if left out."""
+
+    record_bytes: int
+    wall_time_at: int | None
+    step_at: int | None
+    step_bytes: int
+    value_at: int
+
+
+def _encode_in_groups(columns: Sequence[ScalarColumns], described: Container[str]) -> bytes:
+    points = _behind_each_other(columns)
+    tags = [column.tag.encode() for column in columns]
+    segments = _segments(columns, tags, points.codes, described)
+    order = np.argsort(segments.keys, kind="stable")
+    sorted_keys = segments.keys[order]
+    groups = np.split(order, np.flatnonzero(sorted_keys[1:] != sorted_keys[:-1]) + 1)
+    if len(points.values) < _POINTS_A_GROUP * len(groups):
+        return _encode_one_by_one(columns, described)
+    if (order[1:] < order[:-1]).any():
+        points = _in_order(points, segments.starts[order], segments.counts[order])
+
+    blocks = []
+    first = 0
+    for group in groups:
+        counts = segments.counts[group]
+        last = first + int(counts.sum())
+        part = _Points(
+            points.values[first:last], points.steps[first:last], points.wall_times[first:last], points.codes[first:last]
+        )
+        group_tags = [tags[column] for column in segments.columns[group].tolist()]
+        templates, layout = _templates(group_tags, int(part.codes[0]), bool(segments.describing[group[0]]))
+        blocks.append(_records(part, templates, counts, layout))
+        first = last
+    return b"".join(blocks)
+
+
+def _behind_each_other(columns: Sequence[ScalarColumns]) -> _Points:
+    steps = np.concatenate([column.steps for column in columns if column.steps is not None]).astype("<i8", copy=False)
+    wall_times = np.concatenate([column.wall_times for column in columns if column.wall_times is not None])
+    wall_times = wall_times.astype("<f8", copy=False)
+    codes = _varint_sizes(steps)
+    codes[wall_times.view("<u8") == 0] += _NO_WALL_TIME
+    return _Points(_narrowed(np.concatenate([column.values for column in columns])), steps, wall_times, codes)
+
+
+def _varint_sizes(steps: Int64s) -> UInt8s:
+    """Bytes that each step's varint takes; 0 for the step 0, which is left out."""
+    unsigned = steps.view("<u8")
+    largest = int(unsigned.max())
+    sizes: UInt8s = (unsigned != 0).astype(np.uint8)
+    for bits in range(7, 64, 7):
+        if largest < 1 << bits:
+            break
+        sizes += unsigned >= np.uint64(1 << bits)
+    return sizes
+
+
+def _segments(columns: Sequence[ScalarColumns], tags: list[bytes], codes: UInt8s, described: Container[str]) -> _Segments:
+    undescribed = np.array([column.tag not in described for column in columns])
+    tag_bytes = np.array(list(map(len, tags)))
+    counts = np.array([len(column.values) for column in columns])
+    firsts = np.cumsum(counts) - counts
+    is_start = np.empty(len(codes), np.bool_)
+    np.not_equal(codes[1:], codes[:-1], out=is_start[1:])
+    is_start[firsts] = True
+    is_start[firsts[undescribed & (counts > 1)] + 1] = True  # the describing point is a segment of its own
+    starts = np.flatnonzero(is_start)
+    of_column = np.searchsorted(firsts, starts, side="right") - 1
+    describing = undescribed[of_column] & (starts == firsts[of_column])
+
+    segment_codes = codes[starts].astype(np.int64)
+    falls = np.zeros(len(starts), np.int64)
+    same_column = of_column[1:] == of_column[:-1]
+    falls[1:] = (segment_codes[1:] < segment_codes[:-1]) & same_column & ~describing[:-1]
+    generations = np.cumsum(falls)
+    generations -= generations[np.searchsorted(starts, firsts)][of_column]
+    keys = (generations + ~describing) * (2 * _NO_WALL_TIME) + segment_codes
+    keys = keys * (int(tag_bytes.max()) + 1) + tag_bytes[of_column]
+    return _Segments(starts, np.diff(starts, append=len(codes)), of_column, describing, keys)
+
+
+def _in_order(points: _Points, starts: Positions, counts: Positions) -> _Points:
+    """The points of these segments, one segment behind the other."""
+    ends = np.cumsum(counts)
+    positions = np.repeat(starts - (ends - counts), counts)
+    positions += np.arange(len(positions))
+    return _Points(points.values[positions], points.steps[positions], points.wall_times[positions], points.codes[positions])
+
+
+def _templates(tags: Sequence[bytes], code: int, describing: bool) -> tuple[list[bytes], _Layout]:
+    """A record for each tag, all of one shape, with zeros for wall time, step, value and the payload's CRC; and the layout."""
+    step_bytes = code % _NO_WALL_TIME
+    head = b"" if code >= _NO_WALL_TIME else _WALL_TIME + bytes(8)
+    wall_time_at = HEADER_BYTES + 1 if head else None
+    step_at = HEADER_BYTES + len(head) + 1 if step_bytes else None
+    head += _STEP + bytes(step_bytes) if step_bytes else b""
+    before_tag, before_value, after = _around_tag(len(tags[0]), not describing)
+    value_at = HEADER_BYTES + len(head) + len(before_tag) + len(tags[0]) + len(before_value)
+    record_bytes = value_at + 4 + len(after) + FOOTER_BYTES
+    head = _frame_header(record_bytes - HEADER_BYTES - FOOTER_BYTES) + head + before_tag
+    tail = before_value + bytes(4) + after + bytes(FOOTER_BYTES)
+    layout = _Layout(record_bytes, wall_time_at, step_at, step_bytes, value_at)
+    return [b"".join((head, tag, tail)) for tag in tags], layout
+
+
+def _records(points: _Points, templates: Sequence[bytes], counts: Positions, layout: _Layout) -> memoryview:
+    """The records of one group: `counts[i]` rows of `templates[i]`, with the points' bytes and the CRCs filled in."""
+    row_type = np.dtype((np.void, layout.record_bytes))
+    template_rows = np.frombuffer(b"".join(templates), row_type)
+    template_crcs = np.array([crc32c(template[HEADER_BYTES:-FOOTER_BYTES]) for template in templates], np.uint32)
+    template_of_row = np.repeat(np.arange(len(templates)), counts) if len(templates) > 1 else None
+    rows = np.empty(len(points.values), row_type)
+    for start in range(0, len(rows), _ROWS_AT_A_TIME):
+        stretch = slice(start, start + _ROWS_AT_A_TIME)
+        some_rows = rows[stretch]
+        if template_of_row is None:
+            some_rows[:] = template_rows[0]
+            crcs = np.full(len(some_rows), template_crcs[0])
+        else:
+            some_rows[:] = template_rows[template_of_row[stretch]]
+            crcs = template_crcs[template_of_row[stretch]]
+        _fill(some_rows, crcs, points.values[stretch], points.steps[stretch], points.wall_times[stretch], layout)
+    return rows.view(np.uint8).data
+
+
+def _fill(
+    rows: NDArray[np.void], crcs: UInt32s, values: Float32s, steps: Int64s, wall_times: Float64s, layout: _Layout
+) -> None:
+    """Write values, steps and wall times into `rows`, and their CRCs, which start from the templates' in `crcs`."""
+    payload_end = layout.record_bytes - FOOTER_BYTES
+
+    def add(column: UInt8s, at: int) -> None:
+        np.bitwise_xor(crcs, effect_table(payload_end - 1 - at).take(column), out=crcs)
+
+    def store(column: NDArray[np.generic], at: int) -> None:
+        fields = np.dtype({"names": ["f"], "formats": [column.dtype], "offsets": [at], "itemsize": layout.record_bytes})
+        rows.view(fields)["f"] = column
+
+    if layout.wall_time_at is not None:
+        store(wall_times, layout.wall_time_at)
+        for position, column in enumerate(wall_times.view(np.uint8).reshape(-1, 8).T):
+            add(column, layout.wall_time_at + position)
+    if layout.step_at is not None:
+        unsigned = steps.view("<u8")
+        for position in range(layout.step_bytes):
+            column = (unsigned >> np.uint64(7 * position)).astype(np.uint8)
+            if position < layout.step_bytes - 1:
+                column |= np.uint8(0x80)
+            store(column, layout.step_at + position)
+            add(column, layout.step_at + position)
+    store(values, layout.value_at)
+    for position, column in enumerate(values.view(np.uint8).reshape(-1, 4).T):
+        add(column, layout.value_at + position)
+    store(mask_rows(crcs), payload_end)
