@@ -46,7 +46,7 @@ clean:  ## remove .venv and the caches; never ./runs
 	@touch $@
 
 .venv/.installed-tensorboard: pyproject.toml | .venv/.made
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,tensorboard]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,tensorboard,examples]'
 	@touch $@
 
 .venv/.installed-dev: pyproject.toml | .venv/.made
