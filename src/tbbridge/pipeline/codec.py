@@ -1,0 +1,108 @@
+"""Entries and checkpoints as the protobuf messages that the journal's and the checkpoint's frames hold. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from tbbridge.errors import InvalidBatch
+from tbbridge.events.tfrecord import Frame, frame, read_frame
+from tbbridge.model import RunBatch, RunName
+from tbbridge.pipeline import journal_pb2 as pb
+from tbbridge.pipeline.journal import MAGIC
+from tbbridge.pipeline.ledger import Entry, Kind, Ledger, Opening, Run
+from tbbridge.wire.collect import ItemErrors
+from tbbridge.wire.protobuf_v1 import run_from_message, run_to_message
+
+# Writers in one frame of a checkpoint: keeps a frame near 64 KiB.
+_WRITERS_A_FRAME = 1000
+
+
+def encode_entry(entry: Entry, durable_below: int) -> bytes:
+    """`entry` as one frame of the journal. `durable_below`: entries before this index are on the disk already."""
+    message = pb.Entry(magic=MAGIC, index=entry.index, durable_below=durable_below, writer=entry.writer.encode(), seq=entry.seq)
+    for opening in entry.openings:
+        message.opened.add(
+            run=opening.run.encode(), name=opening.file, wall_time=opening.wall_time, first_of_run=opening.first_of_run
+        )
+    message.runs.extend(run_to_message(batch) for batch in entry.batches)
+    return frame(message.SerializeToString())
+
+
+def play_entry(message: pb.Entry, ledger: Ledger) -> Entry:
+    """Apply an entry from the journal to `ledger`. Raises `InvalidBatch` if it holds what this version refuses."""
+    openings = [
+        Opening(RunName(opened.run.decode()), opened.name, opened.wall_time, opened.first_of_run) for opened in message.opened
+    ]
+    errors = ItemErrors(partial=False)
+    batches: list[RunBatch] = []
+    for position, run in enumerate(message.runs):
+        batch = run_from_message(run, errors, f"runs[{position}]")
+        if batch is not None:
+            batches.append(batch)
+    if errors.kept:
+        raise InvalidBatch(errors.kept)
+    return ledger.apply(message.index, message.writer.decode(), message.seq, openings, batches)
+
+
+def encode_checkpoint(ledger: Ledger, next_segment: int) -> bytes:
+    """All of `ledger` as a checkpoint file: what the journal before `next_segment` led to."""
+    marks = list(ledger.marks.items())
+    chunks = [marks[start : start + _WRITERS_A_FRAME] for start in range(0, len(marks), _WRITERS_A_FRAME)]
+    header = pb.CheckpointHeader(
+        next_segment=next_segment, next_index=ledger.next_index, runs=len(ledger.runs), writer_chunks=len(chunks)
+    )
+    frames = [frame(header.SerializeToString())]
+    frames += [frame(_run_message(run).SerializeToString()) for run in ledger.runs.values()]
+    for chunk in chunks:
+        message = pb.WriterMarks(writers=[writer.encode() for writer, _ in chunk], seqs=[seq for _, seq in chunk])
+        frames.append(frame(message.SerializeToString()))
+    return b"".join(frames)
+
+
+def _run_message(run: Run) -> pb.RunCheckpoint:
+    steps = np.array([step for _, step in run.tags.values()], dtype="<i8")
+    return pb.RunCheckpoint(
+        run=run.name.encode(),
+        file=run.file,
+        length=run.length,
+        tags=[tag.encode() for tag in run.tags],
+        kinds=[kind for kind, _ in run.tags.values()],
+        last_steps=steps.tobytes(),
+    )
+
+
+def decode_checkpoint(data: bytes, ledger: Ledger) -> int | None:
+    """Fill `ledger` (empty before) from a checkpoint file and return its next segment; None if the file is damaged."""
+    payloads = list(_payloads(data))
+    try:
+        header = pb.CheckpointHeader.FromString(payloads[0]) if payloads else None
+        if header is None or len(payloads) != 1 + header.runs + header.writer_chunks:
+            return None
+        for payload in payloads[1 : 1 + header.runs]:
+            run = _run_from(pb.RunCheckpoint.FromString(payload))
+            ledger.runs[run.name] = run
+        for payload in payloads[1 + header.runs :]:
+            chunk = pb.WriterMarks.FromString(payload)
+            for writer, seq in zip(chunk.writers, chunk.seqs, strict=True):
+                ledger.mark(writer.decode(), seq)
+    except DecodeError:
+        return None
+    ledger.next_index = header.next_index
+    return header.next_segment
+
+
+def _payloads(data: bytes) -> Iterator[bytes]:
+    offset = 0
+    while isinstance(found := read_frame(data, offset), Frame):
+        yield bytes(found.payload)
+        offset = found.end
+
+
+def _run_from(message: pb.RunCheckpoint) -> Run:
+    steps = np.frombuffer(message.last_steps, dtype="<i8").tolist()
+    kinds = map(Kind, message.kinds)
+    tags = {tag.decode(): (kind, step) for tag, kind, step in zip(message.tags, kinds, steps, strict=True)}
+    return Run(RunName(message.run.decode()), message.file, message.length, tags)

@@ -1,0 +1,185 @@
+"""The event files on disk: one live file a run, appended to in whole records, a bounded number of them open.
+
+A write names its offset, so doing it again after a failure or a crash leaves the same bytes. Nothing here decides what is
+written (events/) or when (writer.py). Files are found missing by their name and length, since users delete run folders.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from tbbridge.errors import InvalidItem
+from tbbridge.model import RunName
+from tbbridge.pipeline import disk
+from tbbridge.pipeline.ledger import Opening, Run
+
+_CONVENTIONAL = re.compile(r"events\.out\.tfevents\.(\d{10})\.")
+
+
+@dataclass(slots=True)
+class _Open:
+    file: str
+    fd: int
+    inode: int
+
+
+class EventFiles:
+    """The event files below one log folder."""
+
+    def __init__(self, logdir: Path, *, open_files_max: int) -> None:
+        self._logdir = logdir
+        self._real_logdir = Path(os.path.realpath(logdir))
+        self._open_files_max = open_files_max
+        self._open: OrderedDict[str, _Open] = OrderedDict()  # by run, least recently used first
+        self._unsynced: set[Path] = set()
+        self._unsynced_folders: set[Path] = set()
+
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    def path(self, run: Run) -> Path:
+        """Where the run's live event file is."""
+        return self._logdir / run.name / run.file
+
+    def is_live(self, run: Run) -> bool:
+        """True if the run's event file is still there, ours, and as long as we left it."""
+        try:
+            found = os.stat(self.path(run))
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        entry = self._open.get(run.name)
+        if found is not None and found.st_size == run.length and (entry is None or entry.inode == found.st_ino):
+            return True
+        self._close(run.name)
+        return False
+
+    def new_file(self, run: RunName, index: int, wall_time: float) -> Opening:
+        """Make the run's folder and choose a file name that no event file in it sorts behind.
+
+        Readers take a run's files in name order and TensorBoard's Python reader never goes back. The entry's index makes
+        the name one that this folder never had: a reader may remember a deleted file of the same name as dead.
+        Raises `InvalidItem` if something is in the way of the folder, OSError if the disk fails.
+        """
+        folder = self._logdir / run
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._check_inside(folder, run)
+            present = [name for name in os.listdir(folder) if "tfevents" in name]
+        except OSError as error:
+            if error.errno not in disk.PATH_ERRNOS:
+                raise
+            problem = f"the folder of run {run!a} cannot be made or read: {error.strerror} ({error.filename})"
+            raise InvalidItem("run-folder", f"{problem}; rename the run or clear the way", "run") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            message = f"the folder of run {run!a} is not writable for this server; change its permissions or rename the run"
+            raise InvalidItem("run-folder", message, "run")
+        name = f"events.out.tfevents.{int(wall_time):010d}.tbbridge.{index}"
+        newest = max(present, default="")
+        if name <= newest:
+            matched = _CONVENTIONAL.match(newest)
+            seconds = int(matched[1]) + 1 if matched else 10**10
+            later = f"events.out.tfevents.{seconds:010d}.tbbridge.{index}"
+            name = later if later > newest else f"{newest}.{index}"
+        return Opening(run, name, wall_time, first_of_run=not present)
+
+    def _check_inside(self, folder: Path, run: RunName) -> None:
+        real = Path(os.path.realpath(folder))
+        if not real.is_relative_to(self._real_logdir):
+            message = f"the folder of run {run!a} is a link that leads out of the log folder; remove the link or rename the run"
+            raise InvalidItem("run-folder", message, "run")
+
+    def write(self, run: Run, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Put `data` at `offset` of the run's file, making the file if `offset` is 0.
+
+        A file that somebody deleted a moment ago stays deleted: the run's next batch finds out and begins a new one.
+        """
+        path = self.path(run)
+        entry = self._open.get(run.name)
+        if entry is None or entry.file != run.file:
+            self._close(run.name)
+            try:
+                entry = self._open_file(run, path, create=offset == 0)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+        self._open.move_to_end(run.name)
+        disk.write_all(entry.fd, data, offset)
+        self._unsynced.add(path)
+
+    def _open_file(self, run: Run, path: Path, *, create: bool) -> _Open:
+        while len(self._open) >= self._open_files_max:
+            os.close(self._open.popitem(last=False)[1].fd)
+        flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folder = path.parent
+            while folder != self._logdir.parent:
+                self._unsynced_folders.add(folder)
+                folder = folder.parent
+        fd = os.open(path, flags | (os.O_CREAT if create else 0), 0o644)
+        entry = self._open[run.name] = _Open(run.file, fd, os.fstat(fd).st_ino)
+        return entry
+
+    def repair(self, run: Run, offset: int, data: bytes) -> bool:
+        """Replay: make the file hold `data` at `offset`, touching only what differs. False if the file is gone for good.
+
+        What is there already is usually the same; after a power cut it may be missing or zeros.
+        """
+        path = self.path(run)
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                present = file.read(len(data))
+                size = os.fstat(file.fileno()).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            if offset:
+                return False
+            present, size = b"", 0
+        if size < offset:
+            return False
+        if present == data:
+            return True
+        same = len(present) if data.startswith(present) else 0
+        self.write(run, offset + same, memoryview(data)[same:]) if same or offset else self.write(run, 0, data)
+        return True
+
+    def remove(self, run: Run) -> None:
+        """Replay: take back a file that replay itself made and that later entries show to have been deleted."""
+        self._close(run.name)
+        self.path(run).unlink(missing_ok=True)
+
+    def take_unsynced(self) -> tuple[set[Path], set[Path]]:
+        """Files and folders changed since the last call, for a checkpoint to make durable."""
+        taken = self._unsynced, self._unsynced_folders
+        self._unsynced, self._unsynced_folders = set(), set()
+        return taken
+
+    def untake(self, files: set[Path], folders: set[Path]) -> None:
+        """Give back what `take_unsynced` gave, after a checkpoint that failed."""
+        self._unsynced.update(files)
+        self._unsynced_folders.update(folders)
+
+    def _close(self, run: str) -> None:
+        entry = self._open.pop(run, None)
+        if entry is not None:
+            os.close(entry.fd)
+
+    def close(self) -> None:
+        """Close all files."""
+        for run in list(self._open):
+            self._close(run)
+
+
+def describe(error: OSError) -> str:
+    """`error` in words for an operator: what failed, where, and what to do about it."""
+    where = f" ({error.filename})" if error.filename else ""
+    if disk.is_full(error):
+        return f"the disk is full{where}: free some space; writing goes on by itself then"
+    if error.errno == errno.EMFILE:
+        return f"too many open files{where}: raise the limit (ulimit -n) or lower --open-files-max"
+    return f"{error.strerror or error}{where}"

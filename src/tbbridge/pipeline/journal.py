@@ -1,0 +1,213 @@
+"""The journal: what was acknowledged, on disk, in order, until a checkpoint makes it unnecessary.
+
+It is a row of segments, `<number>.journal`, each a file of TFRecord frames: a SegmentHeader, then entries. Segments are
+preallocated, so valid frames are followed by zeros. A segment is never appended to by a second process and never after a
+failed write: a new one is begun, whose header says how much of the one before counts. This file moves bytes; what an
+entry means is codec.py's, which entries still matter is checkpoint.py's.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from tbbridge.events.tfrecord import Frame, frame, read_frame
+from tbbridge.pipeline import disk
+from tbbridge.pipeline.journal_pb2 import Entry, SegmentHeader
+
+log = logging.getLogger(__name__)
+
+MAGIC = 0x4A424254
+_MAGIC_BYTES = b"\x0d" + MAGIC.to_bytes(4, "little")  # Entry.magic as protobuf writes it: the first bytes of each entry
+_FRAME_HEADER_BYTES = 12
+_NAME = re.compile(r"(\d{8,})\.journal")
+
+
+class Journal:
+    """The segment that is being written."""
+
+    def __init__(self, folder: Path, *, segment_bytes: int) -> None:
+        self.folder = folder
+        self.number = 0
+        self.length = 0  # bytes of this segment that count
+        self.failed = False  # a write failed: `begin` a new segment before the next append
+        self._segment_bytes = segment_bytes
+        self._fd = -1
+
+    @property
+    def is_full(self) -> bool:
+        """True if the next group should go to a new segment."""
+        return self.length >= self._segment_bytes
+
+    def begin(self, number: int, first_index: int, previous_length: int) -> None:
+        """Begin segment `number`. If that fails (OSError), nothing has changed and it may be tried again."""
+        path = segment_path(self.folder, number)
+        header = frame(
+            SegmentHeader(number=number, first_index=first_index, previous_length=previous_length).SerializeToString()
+        )
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            disk.preallocate(fd, self._segment_bytes)
+            disk.write_all(fd, header, 0)
+            os.fsync(fd)
+            disk.sync_folder(self.folder)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        self.close()
+        self._fd, self.number, self.length, self.failed = fd, number, len(header), False
+
+    def begin_next(self, first_index: int) -> None:
+        """Begin the segment after this one, which ends where its last good append did."""
+        self.begin(self.number + 1, first_index, self.length)
+
+    def append(self, frames: bytes) -> None:
+        """Return when `frames` are on the disk. After an OSError none of them counts, whatever the disk holds of them."""
+        try:
+            disk.write_all(self._fd, frames, self.length)
+            disk.sync_data(self._fd)
+        except OSError:
+            self.failed = True  # after a failed sync nobody knows what the disk has: never write to this file again
+            raise
+        self.length += len(frames)
+
+    def retire(self, keep_from: int) -> None:
+        """Delete the segments before `keep_from`."""
+        for number, path in list_segments(self.folder):
+            if number < keep_from:
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the segment, giving back what was preallocated and not used."""
+        if self._fd >= 0:
+            if not self.failed:
+                os.ftruncate(self._fd, self.length)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Where segment `number` is."""
+    return folder / f"{number:08d}.journal"
+
+
+def list_segments(folder: Path) -> list[tuple[int, Path]]:
+    """The segments in `folder`, oldest first."""
+    found = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
+    return sorted((int(match[1]), path) for match, path in found if match)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes of the journal that were acknowledged and cannot be read any more."""
+
+    path: Path
+    offset: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: damaged at byte {self.offset} ({self.reason})"
+
+
+class JournalReader:
+    """Reads the segments from `first` on. Iterate once; then `damage`, `last_number` and `last_length` say how it ended."""
+
+    def __init__(self, folder: Path, first: int | None, next_index: int) -> None:
+        """Read from segment `first`, whose first entry is `next_index`; None: from the oldest there is, and its first entry."""
+        self._segments = [(number, path) for number, path in list_segments(folder) if first is None or number >= first]
+        self._next_index = next_index if first is not None else None
+        self._first = first if first is not None else (self._segments[0][0] if self._segments else 1)
+        self.damage: Damage | None = None
+        self.last_number = self._first - 1
+        self.last_length = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        """The entries in order, up to the first that is missing or damaged."""
+        headers = [(number, path, _read_header(path)) for number, path in self._segments]
+        while headers and headers[-1][2] is None:
+            headers.pop()  # the process died while it began this segment: nothing was in it yet
+        for position, (number, path, header) in enumerate(headers):
+            if header is None or number != self._first + position:
+                self.damage = Damage(
+                    path, 0, "the segment's header is unreadable" if header is None else "the segment before it is missing"
+                )
+                return
+            if self._next_index is None:
+                self._next_index = header.first_index
+            following = headers[position + 1][2] if position + 1 < len(headers) else None
+            yield from self._entries(number, path, None if following is None else following.previous_length)
+            if self.damage is not None:
+                return
+
+    def _entries(self, number: int, path: Path, length: int | None) -> Iterator[Entry]:
+        """One segment's entries. `length`: how much of it counts, None for the last segment, which may end torn."""
+        data = path.read_bytes()
+        if length is not None:
+            data = data[:length]
+        self.last_number = number
+        offset = _header_end(data)
+        while True:
+            self.last_length = offset
+            found = read_frame(data, offset)
+            entry = _parse(found.payload) if isinstance(found, Frame) else None
+            if not isinstance(found, Frame) or entry is None or entry.index != self._next_index:
+                break
+            yield entry
+            self._next_index = entry.index + 1
+            offset = found.end
+        self._judge_end(path, data, offset, length)
+
+    def _judge_end(self, path: Path, data: bytes, offset: int, whole: int | None) -> None:
+        if whole is not None:
+            if offset != whole:
+                self.damage = Damage(path, offset, f"{whole} bytes were acknowledged, they can be read only up to here")
+        elif (later := _acknowledged_after(data, offset, self._next_index or 0)) is not None:
+            self.damage = Damage(
+                path, offset, f"an entry does not match its checksum, yet entry {later} after it was acknowledged"
+            )
+
+
+def _read_header(path: Path) -> SegmentHeader | None:
+    with path.open("rb") as file:
+        found = read_frame(file.read(4096), 0)
+    if not isinstance(found, Frame):
+        return None
+    try:
+        return SegmentHeader.FromString(bytes(found.payload))
+    except DecodeError:
+        return None
+
+
+def _header_end(data: bytes) -> int:
+    found = read_frame(data, 0)
+    return found.end if isinstance(found, Frame) else len(data)
+
+
+def _parse(payload: memoryview) -> Entry | None:
+    try:
+        entry = Entry.FromString(bytes(payload))
+    except DecodeError:
+        return None
+    return entry if entry.magic == MAGIC else None
+
+
+def _acknowledged_after(data: bytes, offset: int, index: int) -> int | None:
+    """Index of an entry behind `offset` that says entry `index` was on disk before it: then more than a torn tail is gone.
+
+    The last group may reach the disk in any order of its sectors, so whole entries behind a broken one prove nothing
+    by themselves; what each says of its predecessors does.
+    """
+    position = offset
+    while (position := data.find(_MAGIC_BYTES, position + 1)) >= 0:
+        found = read_frame(data, position - _FRAME_HEADER_BYTES) if position >= offset + _FRAME_HEADER_BYTES else None
+        entry = _parse(found.payload) if isinstance(found, Frame) else None
+        if entry is not None and entry.durable_below > index:
+            return entry.index
+    return None

@@ -1,0 +1,353 @@
+"""What the pipeline knows about its runs and writers, and the one place where a batch's open choices are made.
+
+`settle` turns a batch into an entry in which nothing is left open: wall times, steps, buckets, file names. `apply` plays an
+entry from the journal again. Both leave the same state behind, so that state is a pure function of the entries. No clock
+and no file here: time and the log folder come in as arguments. What follows: writer.py (live), recovery.py (replay).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from tbbridge import limits
+from tbbridge.errors import InvalidBatch, InvalidItem, ItemError, ItemWarning
+from tbbridge.events.histograms import bucketize
+from tbbridge.model import INT64_MAX, Batch, Histogram, Int64s, RunBatch, RunName, ScalarColumns, Summary, Text
+
+
+class Kind(enum.IntEnum):
+    """What a tag holds. TensorBoard shows one kind a tag and run. The numbers are in checkpoints: never reuse one."""
+
+    SCALAR = 1
+    TEXT = 2
+    HISTOGRAM = 3
+
+
+def kind_of(summary: Summary) -> Kind:
+    """The kind of one summary."""
+    return Kind.TEXT if isinstance(summary, Text) else Kind.HISTOGRAM
+
+
+@dataclass(slots=True)
+class Run:
+    """One run and its live event file. `tags` maps a tag to its kind and the step that came last."""
+
+    name: RunName
+    file: str
+    length: int = 0  # bytes of the event file that the entries so far make
+    tags: dict[str, tuple[Kind, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An event file that begins with an entry. `first_of_run`: the folder held no event file before."""
+
+    run: RunName
+    file: str
+    wall_time: float
+    first_of_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One batch as it goes to the journal and, from there, into the event files."""
+
+    index: int
+    writer: str
+    seq: int
+    openings: tuple[Opening, ...]
+    batches: tuple[RunBatch, ...]
+    targets: tuple[Run, ...]  # of each batch
+    fresh: tuple[frozenset[str], ...]  # of each batch: tags that its file meets for the first time
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one batch: an entry to store (None for a repeat) and what to tell the sender."""
+
+    entry: Entry | None
+    accepted: int = 0
+    regressions: int = 0
+    rejected: tuple[ItemError, ...] = ()
+    warnings: tuple[ItemWarning, ...] = ()
+
+
+class Folders(Protocol):
+    """What the ledger asks of the log folder (implemented by eventfile.EventFiles)."""
+
+    def is_live(self, run: Run) -> bool:
+        """True if the run's event file is still there and as long as we left it."""
+
+    def new_file(self, run: RunName, index: int, wall_time: float) -> Opening:
+        """Make the run's folder and choose a name behind all event files in it. OSError if the folder cannot be had."""
+
+
+class Ledger:
+    """All runs and writers of one log folder. Changed by the writer task only."""
+
+    def __init__(self, *, writers_max: int = limits.WRITERS_MAX) -> None:
+        self.runs: dict[str, Run] = {}
+        self.marks: OrderedDict[str, int] = OrderedDict()  # writer -> highest seq taken, least recently used first
+        self.next_index = 1
+        self._writers_max = writers_max
+
+    def mark(self, writer: str, seq: int) -> None:
+        """Remember that `writer` has been heard up to `seq`; forget whoever was silent for longest if there are too many."""
+        self.marks[writer] = seq
+        self.marks.move_to_end(writer)
+        while len(self.marks) > self._writers_max:
+            self.marks.popitem(last=False)
+
+    def apply(self, index: int, writer: str, seq: int, openings: Sequence[Opening], batches: Sequence[RunBatch]) -> Entry:
+        """Play an entry that the journal holds. Batches of runs this ledger does not know are left out: their file is gone."""
+        for opening in openings:
+            self.runs[opening.run] = Run(opening.run, opening.file)
+        known = tuple(batch for batch in batches if batch.run in self.runs)
+        targets = tuple(self.runs[batch.run] for batch in known)
+        fresh = tuple(_note(run, batch, None) for run, batch in zip(targets, known, strict=True))
+        if writer:
+            self.mark(writer, seq)
+        self.next_index = index + 1
+        return Entry(index, writer, seq, tuple(openings), known, targets, fresh)
+
+
+def _note(run: Run, batch: RunBatch, undo: list[Callable[[], object]] | None) -> frozenset[str]:
+    """Enter a settled batch in its run's tags; return the tags that are new there."""
+    fresh = []
+    last: list[tuple[str, Kind, int]] = [
+        (column.tag, Kind.SCALAR, int(column.steps[-1])) for column in batch.scalars if column.steps is not None
+    ]
+    last += [(summary.tag, kind_of(summary), summary.step or 0) for summary in batch.summaries]
+    for tag, kind, step in last:
+        before = run.tags.get(tag)
+        if before is None:
+            fresh.append(tag)
+        if undo is not None:
+            undo.append(_restore(run.tags, tag, before))
+        run.tags[tag] = (kind, step)
+    return frozenset(fresh)
+
+
+def _restore(tags: dict[str, tuple[Kind, int]], tag: str, before: tuple[Kind, int] | None) -> Callable[[], object]:
+    if before is None:
+        return lambda: tags.pop(tag, None)
+    return lambda: tags.__setitem__(tag, before)
+
+
+class Settlement:
+    """One group of batches on its way to the journal: settles them one by one, then `keep` or `discard`s them together."""
+
+    def __init__(self, ledger: Ledger, folders: Folders, now: float) -> None:
+        self._ledger = ledger
+        self._folders = folders
+        self._now = now
+        self._marks: dict[str, int] = {}
+        self._undo: list[Callable[[], object]] = []
+        self._next_index = ledger.next_index
+
+    def settle(self, batch: Batch, *, partial: bool) -> Settled:
+        """Fill in what `batch` left open, on top of the batches before it.
+
+        `InvalidBatch` leaves everything as it was before the call; after an OSError the settlement can only be discarded.
+        """
+        if batch.writer:
+            mark = self._marks.get(batch.writer) or self._ledger.marks.get(batch.writer, 0)
+            if batch.seq <= mark:
+                return Settled(None)
+        savepoint = len(self._undo)
+        settling = _Settling(self._ledger, self._folders, self._now, self._next_index, self._undo)
+        settling.take(batch)
+        if settling.errors and not partial:
+            self._undo_to(savepoint)
+            raise InvalidBatch(settling.errors)
+        if batch.writer:
+            self._marks[batch.writer] = batch.seq
+        batches = tuple(settling.batches)
+        entry = Entry(
+            self._next_index,
+            batch.writer,
+            batch.seq,
+            tuple(settling.openings),
+            batches,
+            tuple(settling.targets),
+            tuple(settling.fresh),
+        )
+        self._next_index += 1
+        accepted = sum(run.points for run in batches)
+        return Settled(entry, accepted, settling.regressions, tuple(settling.errors), tuple(settling.warnings))
+
+    def keep(self) -> None:
+        """The journal holds them."""
+        self._undo.clear()
+        self._ledger.next_index = self._next_index
+        for writer, seq in self._marks.items():
+            self._ledger.mark(writer, seq)
+
+    def discard(self) -> None:
+        """The journal could not take them: as if they had never come."""
+        self._undo_to(0)
+
+    def _undo_to(self, savepoint: int) -> None:
+        while len(self._undo) > savepoint:
+            self._undo.pop()()
+
+
+class _Settling:
+    """One batch being settled."""
+
+    def __init__(self, ledger: Ledger, folders: Folders, now: float, index: int, undo: list[Callable[[], object]]) -> None:
+        self._ledger = ledger
+        self._folders = folders
+        self._now = now
+        self._index = index
+        self._undo = undo
+        self.openings: list[Opening] = []
+        self.batches: list[RunBatch] = []
+        self.targets: list[Run] = []
+        self.fresh: list[frozenset[str]] = []
+        self.errors: list[ItemError] = []
+        self.warnings: list[ItemWarning] = []
+        self.regressions = 0
+
+    def take(self, batch: Batch) -> None:
+        for asked in batch.runs:
+            path = f"runs[run={asked.run!a}]"
+            known = self._ledger.runs.get(asked.run)
+            if known is not None and not self._is_live(known):
+                known = None
+            settled = self._run(asked, known, path)
+            if not settled.scalars and not settled.summaries:
+                continue
+            try:
+                run = known or self._open(asked.run)
+            except InvalidItem as error:
+                self._refuse(error.at(path))
+                continue
+            self.targets.append(run)
+            self.batches.append(settled)
+            self.fresh.append(_note(run, settled, self._undo))
+
+    def _is_live(self, run: Run) -> bool:
+        # length 0: opened by an entry of this very group, its file is yet to be made
+        return run.length == 0 or self._folders.is_live(run)
+
+    def _open(self, name: RunName) -> Run:
+        opening = self._folders.new_file(name, self._index, self._now)
+        before = self._ledger.runs.get(name)
+        run = Run(name, opening.file)
+        self._ledger.runs[name] = run
+        runs = self._ledger.runs
+        self._undo.append((lambda: runs.pop(name, None)) if before is None else (lambda: runs.__setitem__(name, before)))
+        self.openings.append(opening)
+        return run
+
+    def _run(self, asked: RunBatch, known: Run | None, path: str) -> RunBatch:
+        """Everything in `asked` that can be stored, with nothing left open."""
+        tags = known.tags if known is not None else {}
+        here: dict[str, tuple[Kind, int]] = {}
+        scalars: list[ScalarColumns] = []
+        for column in asked.scalars:
+            try:
+                before = _expect(here.get(column.tag) or tags.get(column.tag), Kind.SCALAR, column.tag)
+                settled, steps = self._column(column, before, path)
+            except InvalidItem as error:
+                self._refuse(error.at(f"{path}.scalars[tag={column.tag!a}]"))
+                continue
+            scalars.append(settled)
+            here[column.tag] = (Kind.SCALAR, int(steps[-1]))
+        summaries: list[Summary] = []
+        for summary in asked.summaries:
+            kind = kind_of(summary)
+            place = f"{path}.summaries[tag={summary.tag!a}]"
+            try:
+                before = _expect(here.get(summary.tag) or tags.get(summary.tag), kind, summary.tag)
+                step = summary.step if summary.step is not None else _next_step(before, 1)
+            except InvalidItem as error:
+                self._refuse(error.at(place))
+                continue
+            if before is not None and step < before:
+                self._regressed(place, 1, 1, step, before)
+            summaries.append(self._summary(summary, step, place))
+            here[summary.tag] = (kind, step)
+        return RunBatch(asked.run, tuple(scalars), tuple(summaries))
+
+    def _column(self, column: ScalarColumns, before: int | None, path: str) -> tuple[ScalarColumns, Int64s]:
+        count = len(column.values)
+        if column.steps is None:
+            first = _next_step(before, count)
+            steps = np.arange(first, first + count, dtype=np.int64)
+        else:
+            steps = column.steps
+            self._look_back(column.tag, steps, before, path)
+        if column.steps is not None and column.wall_times is not None:
+            return column, steps
+        wall_times = column.wall_times if column.wall_times is not None else np.full(count, self._now)
+        return ScalarColumns(column.tag, column.values, steps, wall_times), steps
+
+    def _look_back(self, tag: str, steps: Int64s, before: int | None, path: str) -> None:
+        """Count the steps that are below the one before them, and warn of the first."""
+        previous = int(steps[0]) if before is None else before
+        if len(steps) == 1:  # the commonest column by far
+            if int(steps[0]) < previous:
+                self._regressed(f"{path}.scalars[tag={tag!a}].steps[0]", 1, 1, int(steps[0]), previous)
+            return
+        back = np.flatnonzero(steps < np.concatenate(([np.int64(previous)], steps[:-1])))  # no difference: it could overflow
+        if len(back):
+            first = int(back[0])
+            place = f"{path}.scalars[tag={tag!a}].steps[{first}]"
+            self._regressed(place, len(back), len(steps), int(steps[first]), int(steps[first - 1]) if first else previous)
+
+    def _summary(self, summary: Summary, step: int, place: str) -> Summary:
+        wall_time = summary.wall_time if summary.wall_time is not None else self._now
+        if isinstance(summary, Text):
+            return Text(summary.tag, summary.text, step, wall_time)
+        buckets = summary.buckets
+        if buckets is None:
+            assert summary.values is not None  # noqa: S101  # the model checked that one of the two is there
+            binned = bucketize(summary.values)
+            buckets = binned.buckets
+            if binned.nan or binned.infinite:
+                left_out = f"{binned.nan} NaN and {binned.infinite} infinite of {len(summary.values)} values"
+                self._warn(ItemWarning(place, "non-finite", f"{left_out} are left out of the histogram"))
+        return Histogram(summary.tag, buckets=buckets, step=step, wall_time=wall_time)
+
+    def _regressed(self, place: str, count: int, of: int, step: int, previous: int) -> None:
+        self.regressions += count
+        message = (
+            f"step {step} comes after step {previous} ({count} of {of} steps go back); kept, but TensorBoard's data server "
+            "stops showing the tag's earlier points from there on"
+        )
+        self._warn(ItemWarning(place, "step-back", message))
+
+    def _warn(self, warning: ItemWarning) -> None:
+        if len(self.warnings) < limits.REPORTED_ITEMS:
+            self.warnings.append(warning)
+
+    def _refuse(self, error: ItemError) -> None:
+        if len(self.errors) < limits.REPORTED_ITEMS:
+            self.errors.append(error)
+
+
+def _expect(known: tuple[Kind, int] | None, kind: Kind, tag: str) -> int | None:
+    """The tag's last step, None if it is new; refused if it holds another kind, which TensorBoard would not show."""
+    if known is None:
+        return None
+    if known[0] is not kind:
+        message = (
+            f"tag {tag!a} of this run holds {known[0].name.lower()} values; send {kind.name.lower()} values under another tag"
+        )
+        raise InvalidItem("kind-conflict", message, "tag")
+    return known[1]
+
+
+def _next_step(before: int | None, count: int) -> int:
+    first = 0 if before is None else before + 1
+    if first + count - 1 > INT64_MAX:
+        raise InvalidItem("step", "the tag's steps have reached 2^63-1 and cannot go on; send explicit steps", "steps")
+    return first

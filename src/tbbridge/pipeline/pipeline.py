@@ -1,0 +1,211 @@
+"""The pipeline as one object: opened on a log folder, fed through `submit`, closed. Implements `door.Door`.
+
+The path of a batch: `submit` -> queue.py -> writer.py (`persist`: ledger.py settles it, journal.py makes it durable; answered;
+`publish`: events/ encodes it, eventfile.py appends it). Beside that path: recovery.py at the start, checkpoints now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tbbridge import limits
+from tbbridge.errors import Stopping, StorageFailed
+from tbbridge.model import STATE_FOLDER, Batch
+from tbbridge.pipeline import codec, disk
+from tbbridge.pipeline.checkpoint import write_checkpoint
+from tbbridge.pipeline.door import Ack, Health, Receipt, Stats
+from tbbridge.pipeline.eventfile import EventFiles, describe
+from tbbridge.pipeline.journal import Journal
+from tbbridge.pipeline.ledger import Ledger
+from tbbridge.pipeline.lock import FolderLock
+from tbbridge.pipeline.queue import BatchQueue, Request
+from tbbridge.pipeline.recovery import recover
+from tbbridge.pipeline.writer import Store, Writer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """Where the event files go, and the bounds (each explained in limits.py). `clock`: seconds since 1970."""
+
+    logdir: Path
+    queue_max_bytes: int = limits.QUEUE_MAX_BYTES
+    segment_bytes: int = limits.SEGMENT_BYTES
+    open_files_max: int = limits.OPEN_FILES_MAX
+    writers_max: int = limits.WRITERS_MAX
+    close_timeout_s: float = 5.0
+    clock: Callable[[], float] = time.time
+
+
+class Pipeline:
+    """See `door.Door` for what its methods promise."""
+
+    def __init__(self, settings: PipelineSettings, lock: FolderLock, store: Store, stats: Stats) -> None:
+        """Not for callers: use `open`."""
+        self._settings = settings
+        self._folder = settings.logdir / STATE_FOLDER
+        self._lock = lock
+        self._store = store
+        self._stats = stats
+        self._queue = BatchQueue(settings.queue_max_bytes)
+        self._disk_pool = ThreadPoolExecutor(1, thread_name_prefix="tbbridge-disk")
+        self._checkpoint_pool = ThreadPoolExecutor(1, thread_name_prefix="tbbridge-checkpoint")
+        self._checkpointing: Future[None] | None = None
+        self._writer = Writer(store, self._queue, stats, rotate=self._rotate, pool=self._disk_pool)
+        self._task = asyncio.create_task(self._writer.run(), name="tbbridge-writer")
+        self._task.add_done_callback(self._writer_ended)
+        self._closing = False
+
+    @classmethod
+    async def open(cls, settings: PipelineSettings) -> Pipeline:
+        """Take the log folder, replay what its journal still holds, and start.
+
+        Raises `LogFolderBusy` if another process owns the folder, `StorageFailed` if the folder cannot be used.
+        """
+        stats = Stats(queue_max_bytes=settings.queue_max_bytes)
+        lock, store = await asyncio.to_thread(_open_store, settings, stats)
+        return cls(settings, lock, store, stats)
+
+    @property
+    def stats(self) -> Stats:
+        """Totals and gauges, live."""
+        self._stats.queue_batches = len(self._queue)
+        self._stats.queue_bytes = self._queue.size
+        self._stats.runs = len(self._store.ledger.runs)
+        self._stats.open_files = len(self._store.files)
+        return self._stats
+
+    @property
+    def health(self) -> Health:
+        """Whether batches are taken now."""
+        if self._closing:
+            return Health(ready=False, reason="the bridge is shutting down")
+        if self._writer.is_failing:
+            return Health(ready=False, reason=self._writer.failure().message)
+        return Health(ready=True)
+
+    async def submit(self, batch: Batch, *, ack: Ack = Ack.JOURNALED, partial: bool = False) -> Receipt:
+        """Take `batch` and return when `ack` holds; see `door.Door.submit`."""
+        if self._closing:
+            raise Stopping("the bridge is shutting down; send the batch again when it is back")
+        if self._writer.is_failing:
+            raise self._writer.failure()
+        waiter: asyncio.Future[Receipt] | None = None if ack is Ack.QUEUED else asyncio.get_running_loop().create_future()
+        self._queue.put(Request(batch, batch.size_bytes, ack, partial, waiter))
+        if waiter is None:
+            return Receipt(batch.points)
+        return await waiter
+
+    async def settled(self) -> None:
+        """Return when all that was acknowledged before is in the event files."""
+        await self._writer.settled()
+
+    async def close(self) -> None:
+        """Take no more, finish what was admitted, write a checkpoint, release the log folder. Bounded by close_timeout_s."""
+        if self._closing:
+            return
+        self._closing = True
+        self._queue.close()
+        done, _ = await asyncio.wait([self._task], timeout=self._settings.close_timeout_s)
+        if not done:
+            self._writer.stop()
+            done, _ = await asyncio.wait([self._task], timeout=self._settings.close_timeout_s)
+        for request in self._queue.take_now():
+            request.fail(Stopping("the bridge is shutting down; send the batch again when it is back"))
+        await asyncio.to_thread(self._close_store, clean=bool(done) and not self._writer.is_failing)
+
+    def _close_store(self, *, clean: bool) -> None:
+        self._disk_pool.shutdown()
+        self._checkpoint_pool.shutdown()
+        try:
+            if clean and not self._store.has_pending:
+                self._rotate()
+                if self._checkpointing is not None:
+                    self._checkpointing.result()
+        except OSError as error:
+            log.warning("no checkpoint at the end (%s): the next start replays the journal instead", describe(error))
+        finally:
+            self._store.files.close()
+            with contextlib.suppress(OSError):  # it only gives preallocated space back
+                self._store.journal.close()
+            self._lock.release()
+
+    def _writer_ended(self, task: asyncio.Task[None]) -> None:
+        """A writer that ends by an error it did not expect must not leave anybody waiting."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.critical("the writer stopped by an unexpected error; restart the bridge, the journal is safe", exc_info=error)
+        self._writer.die()
+
+    def _rotate(self) -> None:
+        """Begin a new journal segment and, beside the writer, the checkpoint that makes the older ones unnecessary.
+
+        Called between groups, when the event files hold all that was journalled.
+        """
+        self._store.journal.begin_next(self._store.ledger.next_index)
+        if self._checkpointing is None or self._checkpointing.done():
+            self._checkpointing = self._checkpoint_pool.submit(_Checkpoint(self._folder, self._store, self._stats).write)
+
+
+class _Checkpoint:
+    """The state of this moment, to be made durable while the writer goes on."""
+
+    def __init__(self, folder: Path, store: Store, stats: Stats) -> None:
+        self._folder = folder
+        self._store = store
+        self._stats = stats
+        self._segment = store.journal.number
+        self._data = codec.encode_checkpoint(store.ledger, self._segment)
+        self._files, self._folders = store.files.take_unsynced()
+
+    def write(self) -> None:
+        """Sync the event files, store the checkpoint, drop the segments it replaces."""
+        try:
+            disk.sync_files(self._files, self._folders)
+            self._store.journal.retire(write_checkpoint(self._folder, self._segment, self._data))
+        except OSError as error:
+            self._store.files.untake(self._files, self._folders)
+            log.warning("no checkpoint this time (%s): the journal keeps growing until one succeeds", describe(error))
+        else:
+            self._stats.checkpoints += 1
+
+
+def _open_store(settings: PipelineSettings, stats: Stats) -> tuple[FolderLock, Store]:
+    folder = settings.logdir / STATE_FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(folder)
+    except OSError as error:
+        raise StorageFailed(
+            f"log folder {settings.logdir} cannot be used: {describe(error)}", full=disk.is_full(error)
+        ) from error
+    try:
+        ledger = Ledger(writers_max=settings.writers_max)
+        files = EventFiles(settings.logdir, open_files_max=settings.open_files_max)
+        journal = Journal(folder, segment_bytes=settings.segment_bytes)
+        recovery = recover(folder, ledger, files, journal)
+        store = Store(ledger, journal, files, settings.clock)
+        _Checkpoint(folder, store, stats).write()
+    except OSError as error:
+        lock.release()
+        raise StorageFailed(
+            f"log folder {settings.logdir} cannot be replayed: {describe(error)}", full=disk.is_full(error)
+        ) from error
+    except BaseException:
+        lock.release()
+        raise
+    stats.replayed_batches = recovery.replayed
+    stats.lost_entries = recovery.losses
+    for loss in recovery.losses:
+        log.error("%s", loss)
+    if recovery.replayed:
+        log.info("replayed %d batches from the journal", recovery.replayed)
+    return lock, store

@@ -1,0 +1,268 @@
+"""The one writer: takes what waits, makes it durable with one journal write, answers, and then writes the event files.
+
+`Store` holds everything that touches the disk and is plain synchronous code: it runs on the event loop while groups are small
+and the disk is quick (a thread switch would cost as much as the disk does), else in a thread of its own. `Writer` is the task
+around it. Only one group is in either at any time, so the ledger and the files need no lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar, TypeVarTuple
+
+from tbbridge.errors import InvalidBatch, Stopping, StorageFailed
+from tbbridge.pipeline import disk
+from tbbridge.pipeline.codec import encode_entry
+from tbbridge.pipeline.door import Ack, Receipt, Stats
+from tbbridge.pipeline.eventfile import EventFiles, describe
+from tbbridge.pipeline.journal import Journal
+from tbbridge.pipeline.ledger import Entry, Ledger, Run, Settled, Settlement
+from tbbridge.pipeline.publish import event_bytes
+from tbbridge.pipeline.queue import BatchQueue, Request
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+# A journal sync quicker than this is done on the event loop: handing it to a thread and back costs 60 to 100 us on two cores,
+# and holding the loop up for so short a time is no worse than parsing one body.
+INLINE_SYNC_S = 300e-6
+# Groups larger than this are encoded and written in the thread, to keep other requests moving: about 1 ms of work.
+INLINE_GROUP_BYTES = 128 * 1024
+# How often a failed disk is tried again.
+RETRY_S = 0.5
+
+
+@dataclass(slots=True)
+class Persisted:
+    """A group in the journal: each request with what became of it (`InvalidBatch`: refused, the others are unaffected)."""
+
+    outcomes: list[tuple[Request, Settled | InvalidBatch]]
+    entries: list[Entry]
+    journal_bytes: int
+
+
+class Store:
+    """Ledger, journal and event files of one log folder."""
+
+    def __init__(self, ledger: Ledger, journal: Journal, files: EventFiles, clock: Callable[[], float]) -> None:
+        self.ledger = ledger
+        self.journal = journal
+        self.files = files
+        self.sync_estimate_s = 0.0  # what a journal sync takes lately; one slow one counts for a while
+        self._clock = clock
+        self._pending: deque[tuple[Run, int, bytes]] = deque()
+
+    @property
+    def has_pending(self) -> bool:
+        """True if acknowledged points are in the journal but, because the disk refused, not in their event files."""
+        return bool(self._pending)
+
+    def persist(self, group: list[Request]) -> Persisted:
+        """Settle a group and put it in the journal, durably. On OSError nothing of it was taken."""
+        settlement = Settlement(self.ledger, self.files, self._clock())
+        outcomes: list[tuple[Request, Settled | InvalidBatch]] = []
+        durable_below = self.ledger.next_index
+        try:
+            for request in group:
+                try:
+                    outcomes.append((request, settlement.settle(request.batch, partial=request.partial)))
+                except InvalidBatch as error:
+                    outcomes.append((request, error))
+            entries = [settled.entry for _, settled in outcomes if isinstance(settled, Settled) and settled.entry is not None]
+            frames = b"".join([encode_entry(entry, durable_below) for entry in entries])
+            if frames:
+                started = time.perf_counter()
+                self.journal.append(frames)
+                self.sync_estimate_s = max(time.perf_counter() - started, 0.9 * self.sync_estimate_s)
+        except OSError:
+            settlement.discard()
+            raise
+        settlement.keep()
+        return Persisted(outcomes, entries, len(frames))
+
+    def publish(self, entries: list[Entry]) -> int:
+        """Put journalled entries into their event files; returns the bytes. On OSError `write_pending` goes on later."""
+        gathered: dict[int, tuple[Run, int, list[bytes]]] = {}  # by identity: a run may change its file within a group
+        size = 0
+        for entry in entries:
+            for run, offset, data in event_bytes(entry):
+                gathered.setdefault(id(run), (run, offset, []))[2].append(data)
+                size += len(data)
+        self._pending.extend((run, offset, b"".join(parts)) for run, offset, parts in gathered.values())
+        self.write_pending()
+        return size
+
+    def write_pending(self) -> None:
+        """Write what is encoded and not yet in the event files."""
+        while self._pending:
+            self.files.write(*self._pending[0])
+            self._pending.popleft()
+
+    def repair(self) -> None:
+        """After a failure: try to get going again, or raise the OSError that still stands in the way."""
+        if self.journal.failed or self.journal.is_full:
+            self.journal.begin_next(self.ledger.next_index)
+        self.write_pending()
+
+
+class Writer:
+    """The task that drains the queue into the store."""
+
+    def __init__(
+        self, store: Store, queue: BatchQueue, stats: Stats, *, rotate: Callable[[], None], pool: ThreadPoolExecutor
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._stats = stats
+        self._rotate = rotate
+        self._pool = pool
+        self._stopping = asyncio.Event()
+        self._journalled = 0  # groups
+        self._published = 0
+        self._settlers: list[tuple[int, asyncio.Future[None]]] = []
+        self._failure: OSError | str | None = None
+
+    async def run(self) -> None:
+        """Until the queue is closed and empty."""
+        while group := await self._queue.take():
+            try:
+                await self._commit(group)
+            except BaseException:
+                for request in group:  # those already answered are not touched
+                    request.fail(self.failure())
+                raise
+
+    def stop(self) -> None:
+        """No more waiting for a failed disk."""
+        self._stopping.set()
+
+    @property
+    def is_failing(self) -> bool:
+        """True while new batches are refused."""
+        return self._failure is not None
+
+    def failure(self) -> StorageFailed:
+        """Why batches are refused, as a new error each time: one error raised again and again would keep every traceback."""
+        if isinstance(self._failure, OSError):
+            return StorageFailed(describe(self._failure), full=disk.is_full(self._failure))
+        return StorageFailed("the bridge's writer stopped by an internal error; its log says why; restart it")
+
+    def die(self) -> None:
+        """The task ended by an error it did not expect: refuse everything from now on."""
+        self._failure = "internal"
+        for request in self._queue.take_now():
+            request.fail(self.failure())
+
+    async def settled(self) -> None:
+        """Return when all groups journalled so far are in the event files."""
+        if self.is_failing:
+            raise self.failure()
+        if self._published < self._journalled:
+            waiter = asyncio.get_running_loop().create_future()
+            self._settlers.append((self._journalled, waiter))
+            await waiter
+
+    async def _commit(self, group: list[Request]) -> None:
+        inline = sum(request.size for request in group) <= INLINE_GROUP_BYTES
+        started = time.perf_counter()
+        try:
+            if self._store.journal.is_full:
+                await self._run(self._rotate, inline=False)
+            persisted = await self._run(self._store.persist, group, inline=inline)
+        except OSError as error:
+            self._failed(error)
+            await self._recover(group)
+            return
+        self._journalled += 1
+        now = time.perf_counter()
+        self._stats.sync_seconds += now - started
+        self._count(persisted)
+        self._answer(persisted, (Ack.JOURNALED, Ack.QUEUED))
+        await asyncio.sleep(0)  # let the answers go out before the event files are written
+        try:
+            self._stats.event_bytes += await self._run(self._store.publish, persisted.entries, inline=inline)
+        except OSError as error:
+            self._failed(error)
+            await self._recover([])
+        self._stats.encode_seconds += time.perf_counter() - now
+        if self._store.has_pending:  # stopped while the disk still refuses: the journal has it, the next start writes it
+            self._fail_waiting(persisted)
+            return
+        self._answer(persisted, (Ack.WRITTEN,))
+        self._publish_done()
+
+    async def _run(self, function: Callable[[*Ts], T], *args: *Ts, inline: bool) -> T:
+        if inline and self._store.sync_estimate_s < INLINE_SYNC_S:
+            return function(*args)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+
+    def _count(self, persisted: Persisted) -> None:
+        stats = self._stats
+        stats.groups += 1
+        stats.journal_bytes += persisted.journal_bytes
+        for request, outcome in persisted.outcomes:
+            if isinstance(outcome, InvalidBatch):
+                if request.waiter is None:  # ack=queued: there is nobody left to tell
+                    log.warning("a batch acknowledged as queued was refused: %s", outcome)
+            elif outcome.entry is None:
+                stats.duplicates += 1
+            else:
+                stats.batches += 1
+                stats.points += outcome.accepted
+                stats.step_regressions += outcome.regressions
+
+    def _answer(self, persisted: Persisted, acks: tuple[Ack, ...]) -> None:
+        for request, outcome in persisted.outcomes:
+            if isinstance(outcome, InvalidBatch):
+                request.fail(outcome)
+            elif request.ack in acks:
+                duplicate = outcome.entry is None
+                request.answer(Receipt(outcome.accepted, duplicate, outcome.rejected, outcome.warnings))
+
+    def _fail_waiting(self, persisted: Persisted) -> None:
+        message = "the bridge stops while the disk refuses; the batch is in the journal, the next start writes its event file"
+        for request, _ in persisted.outcomes:
+            request.fail(Stopping(message))
+
+    def _publish_done(self) -> None:
+        self._published = self._journalled
+        waiting, self._settlers = self._settlers, []
+        for target, waiter in waiting:
+            if target > self._published:
+                self._settlers.append((target, waiter))
+            elif not waiter.done():
+                waiter.set_result(None)
+
+    def _failed(self, error: OSError) -> None:
+        if self._failure is None:
+            self._stats.storage_failures += 1
+            log.error("storage failed: %s; nothing acknowledged is lost, new batches are refused until then", describe(error))
+        self._failure = error
+
+    async def _recover(self, group: list[Request]) -> None:
+        """Refuse `group` and what waits, then try the disk again and again until it works or the bridge stops."""
+        while self._failure is not None and not self._stopping.is_set():
+            for request in group + self._queue.take_now():
+                request.fail(self.failure())
+            for _, waiter in self._settlers:
+                if not waiter.done():
+                    waiter.set_exception(self.failure())
+            self._settlers.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), RETRY_S)
+            try:
+                await self._run(self._store.repair, inline=False)
+            except OSError as error:
+                self._failure = error
+            else:
+                log.info("storage works again")
+                self._failure = None
