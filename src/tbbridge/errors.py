@@ -3,16 +3,20 @@
     TBBridgeError
     ├── InvalidItem            422  one name, column or value is wrong (also a ValueError)
     ├── InvalidBatch           422  what was sent has such items; all of them are listed
+    ├── InvalidQuery           422  a parameter behind the `?` is wrong or unknown
     ├── MalformedBody          400  the body cannot be read at all: not JSON, truncated gzip ...
     ├── UnsupportedMedia       415  a Content-Type or Content-Encoding we do not speak
     ├── TooLarge               413  over a limit, before or after decompression
     ├── NotFound               404  no such run or tag
+    ├── BodyTimeout            408  the body did not arrive in time; retryable
     ├── QueueFull              429  not now: the queue is full; retryable
     ├── Stopping               503  the bridge is shutting down; retryable
+    ├── NotReady               503  GET /readyz says no; retryable
     ├── StorageFailed          503  the disk refuses to store (507 when it is full); retryable
     ├── LogFolderBusy          503  another process owns the log folder
     ├── CannotListen           500  at the start: the address or port cannot be had
     ├── InvalidSetting         500  at the start: a flag or a TBBRIDGE_* variable has a value that cannot be
+    ├── CommandFailed          500  the command line: a command cannot do its work
     ├── Unavailable            503  client side: the server could not be reached in time; retryable
     ├── Rejected               any  client side: the server refused for good
     └── PointsLost             503  client side: points were dropped before they reached the server
@@ -90,6 +94,18 @@ class InvalidBatch(TBBridgeError):
         self.errors = tuple(errors)
 
 
+class InvalidQuery(TBBridgeError):
+    """Parameters in the query are wrong or unknown; `errors` lists them, each `path` being a parameter's name."""
+
+    code = "invalid-query"
+    title = "Invalid query"
+    status = 422
+
+    def __init__(self, errors: Sequence[ItemError]) -> None:
+        super().__init__("; ".join(f"{error.path}: {error.message}" for error in errors))
+        self.errors = tuple(errors)
+
+
 class MalformedBody(TBBridgeError):
     """The body cannot be read as what its Content-Type and Content-Encoding say."""
 
@@ -132,6 +148,14 @@ class Unready(TBBridgeError):
         self.retry_after_s = retry_after_s
 
 
+class BodyTimeout(Unready):
+    """The rest of the body did not arrive in time; nothing of it was taken."""
+
+    code = "body-timeout"
+    title = "Body too slow"
+    status = 408
+
+
 class QueueFull(Unready):
     """The pipeline holds as much as it may; nothing of this batch was taken."""
 
@@ -145,6 +169,14 @@ class Stopping(Unready):
 
     code = "stopping"
     title = "Shutting down"
+    status = 503
+
+
+class NotReady(Unready):
+    """The bridge takes nothing at the moment; the message says why, for an operator."""
+
+    code = "not-ready"
+    title = "Not ready"
     status = 503
 
 
@@ -181,6 +213,13 @@ class InvalidSetting(TBBridgeError, ValueError):
 
     code = "invalid-setting"
     title = "Invalid setting"
+
+
+class CommandFailed(TBBridgeError):
+    """A command of the command line cannot do its work; the message is what it prints, and its exit code is 1."""
+
+    code = "command-failed"
+    title = "Command failed"
 
 
 class Unavailable(Unready):

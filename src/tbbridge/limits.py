@@ -27,6 +27,16 @@ DECODED_MAX_BYTES: Final = 64 * MiB
 JSON_MAX_VALUES: Final = 8 * MiB
 # All bodies being read and parsed at one time. Parsed JSON needs up to six times its length; this keeps 1 GiB machines safe.
 BODIES_IN_FLIGHT_MAX_BYTES: Final = 128 * MiB
+# From the first bytes of a body to its last. 32 MiB then need 4 Mbit/s; a sender that stalls must not hold memory for ever.
+BODY_READ_TIMEOUT_S: Final = 60.0
+# A zstd frame may ask its reader for a window of up to 2 GiB; `zstd -19` asks for 8 MiB, and RFC 8878 asks readers for as much.
+ZSTD_WINDOW_LOG_MAX: Final = 26
+# gzip members or zstd frames in one body. bgzip makes one a 64 KiB of input: 1,024 of them reach DECODED_MAX_BYTES.
+COMPRESSED_FRAMES_MAX: Final = 4096
+# Compressed bodies above this are decompressed in a thread: 16 KiB can become 16 MiB, a hundredth of a second.
+DECOMPRESS_IN_LOOP_MAX_BYTES: Final = 16 * KiB
+# Idle connections are kept for this long: senders that report once a minute need not connect anew each time.
+KEEP_ALIVE_S: Final = 75
 # A text is shown on one page of a browser.
 TEXT_MAX_BYTES: Final = 1 * MiB
 # Raw values of one histogram: 8 MiB as doubles, more weights than a layer of most models has. Send buckets beyond it.
@@ -96,3 +106,5 @@ CLIENT_WARNINGS_MAX: Final = 1_000
 # --- reading back -----------------------------------------------------------------------------------------------------
 # Points that one GET answers; more must be asked for with max_points. As JSON this is about 400 MB in memory.
 READ_MAX_POINTS: Final = 5_000_000
+# Points turned into JSON at one time; between two such pieces (about a millisecond) the event loop serves others.
+READ_PIECE_POINTS: Final = 10_000
