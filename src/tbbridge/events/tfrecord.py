@@ -71,9 +71,9 @@ def frame(payload: Buffer) -> bytes:
 def read_frame(buffer: Buffer | mmap.mmap, offset: int) -> Frame | End | Torn | Corrupt:
     """What stands at `offset`, which is where a record starts or the end of `buffer`. Never raises for what the bytes hold."""
     left = len(buffer) - offset
+    if not 0 <= offset <= len(buffer):
+        raise ValueError(f"offset {offset} lies outside the buffer of {len(buffer)} bytes")
     if left < HEADER_BYTES:
-        if offset < 0 or left < 0:
-            raise ValueError(f"offset {offset} lies outside the buffer of {len(buffer)} bytes")
         return Torn(offset) if left else End(offset)
     view = memoryview(buffer)
     length, length_crc = _HEADER.unpack_from(view, offset)
