@@ -37,10 +37,10 @@ HISTOGRAM_EVERY = 25  # steps
 class Log(Protocol):
     """What the training needs of a `tbbridge` run."""
 
-    def step(self, step: int) -> None: ...  # noqa: D102
-    def add_scalar(self, tag: str, value: float) -> None: ...  # noqa: D102
-    def add_histogram(self, tag: str, weights: Array) -> None: ...  # noqa: D102
-    def add_text(self, tag: str, text: str) -> None: ...  # noqa: D102
+    def step(self, step: int, /) -> None: ...  # noqa: D102
+    def add_scalar(self, tag: str, value: float, /) -> None: ...  # noqa: D102
+    def add_histogram(self, tag: str, weights: Array, /) -> None: ...  # noqa: D102
+    def add_text(self, tag: str, text: str, /) -> None: ...  # noqa: D102
 
 
 class Network:
@@ -169,7 +169,8 @@ def main() -> None:
     scalars = sum(len(points) for log in logs.values() for points in log.scalars.values())
     histograms = sum(len(points) for log in logs.values() for points in log.histograms.values())
     texts = sum(len(points) for log in logs.values() for points in log.texts.values())
-    print(f"sent {scalars} scalars, {histograms} histograms and {texts} texts in the runs {' and '.join(logs)} to {options.url}")
+    names = " and ".join(logs)
+    print(f"sent {scalars} scalars, {histograms} histograms and {texts} texts to {options.url}, in the runs {names}")
 
 
 if __name__ == "__main__":

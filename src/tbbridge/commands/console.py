@@ -1,0 +1,74 @@
+"""How commands speak: results on standard output, one clear line for what went wrong, and the log on standard error.
+
+Nothing else in the project writes to the terminal or configures logging, but for the progress bar of `tbbridge demo`. Here
+too: what the commands have in common, and what they need installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from tbbridge.client.address import DEFAULT_HOST, DEFAULT_PORT, ENVIRONMENT_VARIABLE, from_environment
+from tbbridge.errors import CommandFailed
+
+if TYPE_CHECKING:
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse's only name for it
+
+DEFAULT_URL: Final = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
+
+
+def say(text: str = "") -> None:
+    """Print `text` as a line of the command's result, at once even into a pipe."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """Print what went wrong, as one line on standard error."""
+    sys.stderr.write(f"tbbridge: {text}\n")
+    sys.stderr.flush()
+
+
+def set_up_logging(level: str) -> None:
+    """Send the log to standard error: the only place that configures logging."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr, force=True)
+    # httpx notes each request it makes, which is for those who debug it.
+    logging.getLogger("httpx").setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def add_url_flag(parser: argparse.ArgumentParser) -> None:
+    """Add --url, which commands that talk to a running bridge have."""
+    parser.add_argument(
+        "--url",
+        default=from_environment() or DEFAULT_URL,
+        metavar="URL",
+        help=f"where the bridge listens [{ENVIRONMENT_VARIABLE}, default {DEFAULT_URL}]",
+    )
+
+
+def require_server(command: str) -> None:
+    """Raise `CommandFailed` unless this machine can run the bridge."""
+    if sys.platform == "win32":
+        raise CommandFailed(f"'tbbridge {command}' runs on Linux and macOS; on Windows use the client and a bridge elsewhere")
+    _require(command, "server", ("fastapi", "pydantic", "uvicorn", "prometheus_client"))
+
+
+def require_tensorboard(command: str) -> None:
+    """Raise `CommandFailed` unless TensorBoard is installed."""
+    _require(command, "tensorboard", ("tensorboard",))
+
+
+def _require(command: str, extra: str, modules: Sequence[str]) -> None:
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            python = Path(sys.executable).name or "python"
+            raise CommandFailed(
+                f"'tbbridge {command}' needs the package '{module}', which is not installed; "
+                f"run: {python} -m pip install 'tbbridge[{extra}]'"
+            )
