@@ -35,6 +35,8 @@ ZSTD_WINDOW_LOG_MAX: Final = 26
 COMPRESSED_FRAMES_MAX: Final = 4096
 # Compressed bodies above this are decompressed in a thread: 16 KiB can become 16 MiB, a hundredth of a second.
 DECOMPRESS_IN_LOOP_MAX_BYTES: Final = 16 * KiB
+# Bodies decompressed in threads at one time: each may make DECODED_MAX_BYTES before it is counted among the bodies in flight.
+DECOMPRESS_THREADS: Final = 2
 # Idle connections are kept for this long: senders that report once a minute need not connect anew each time.
 KEEP_ALIVE_S: Final = 75
 # A text is shown on one page of a browser.
@@ -98,12 +100,17 @@ CLIENT_BACKOFF_MIN_S: Final = 0.1
 CLIENT_BACKOFF_MAX_S: Final = 10.0
 # A server may ask for a pause; a clock that is wrong, or a proxy's "come back tomorrow", must not silence a client.
 CLIENT_RETRY_AFTER_MAX_S: Final = 60.0
-# Tries of a batch that is answered with 500 or with nonsense; then it counts as rejected, so it cannot block what follows.
-CLIENT_ODD_ANSWERS_MAX: Final = 5
+# Tries of a batch that is answered with 500 or with nonsense, about a quarter of a minute; then it counts as rejected, so
+# that it cannot block what follows.
+CLIENT_ODD_ANSWERS_MAX: Final = 10
 # Different warnings that one client logs; each once.
 CLIENT_WARNINGS_MAX: Final = 1_000
 
 # --- reading back -----------------------------------------------------------------------------------------------------
+# Payload up to which records of one length are read together; beyond it they are no scalars, and tables would pile up.
+READER_ROW_MAX_BYTES: Final = 2 * KiB
+# Records looked at before any of them is decoded: enough of one length come together, and garbage is noticed early.
+READER_BLOCK_RECORDS: Final = 65_536
 # Points that one GET answers; more must be asked for with max_points. As JSON this is about 400 MB in memory.
 READ_MAX_POINTS: Final = 5_000_000
 # Points turned into JSON at one time; between two such pieces (about a millisecond) the event loop serves others.

@@ -40,8 +40,8 @@ _POINTS_A_GROUP: Final = 40
 _ROWS_AT_A_TIME: Final = 16384
 
 # The rows' tag bytes: field number and wire type of Event.wall_time, .step, .summary, of Summary.value, and of Value's fields.
-_WALL_TIME: Final = b"\x09"
-_STEP: Final = b"\x10"
+WALL_TIME: Final = b"\x09"
+STEP: Final = b"\x10"
 _SUMMARY: Final = b"\x2a"
 _VALUE: Final = b"\x0a"
 _TAG: Final = b"\x0a"
@@ -110,11 +110,11 @@ def _encode_one_by_one(columns: Sequence[ScalarColumns], described: Container[st
                 payload = b""
             else:
                 code = 0
-                payload = _WALL_TIME + packed_time
+                payload = WALL_TIME + packed_time
             if step:
                 packed_step = varint(step)
                 code += len(packed_step)
-                payload += _STEP + packed_step
+                payload += STEP + packed_step
             payload = b"".join((payload, before, _float32_bytes(value), after))
             record = b"".join((_frame_header(len(payload)), payload, _UINT32.pack(masked(payload))))
             if is_described:
@@ -141,11 +141,11 @@ _frame_header = lru_cache(maxsize=limits.ENCODER_SHAPES_KEPT)(frame_header)
 def _around_value(tag: str, described: bool) -> tuple[bytes, bytes, int]:
     """What stands before and behind the four bytes of the value, from the summary's field on; and the tag's length."""
     raw = tag.encode()
-    before_tag, before_value, after = _around_tag(len(raw), described)
+    before_tag, before_value, after = around_tag(len(raw), described=described)
     return before_tag + raw + before_value, after, len(raw)
 
 
-def _around_tag(tag_bytes: int, described: bool) -> tuple[bytes, bytes, bytes]:
+def around_tag(tag_bytes: int, *, described: bool) -> tuple[bytes, bytes, bytes]:
     """What stands before the tag, between tag and value, and behind the value, from the summary's field on."""
     after = b"" if described else _METADATA
     before_tag = _TAG + varint(tag_bytes)
@@ -284,11 +284,11 @@ def _in_order(points: _Points, starts: Positions, counts: Positions) -> _Points:
 def _templates(tags: Sequence[bytes], code: int, describing: bool) -> tuple[list[bytes], _Layout]:
     """A record for each tag, all of one shape, with zeros for wall time, step, value and the payload's CRC; and the layout."""
     step_bytes = code % _NO_WALL_TIME
-    head = b"" if code >= _NO_WALL_TIME else _WALL_TIME + bytes(8)
+    head = b"" if code >= _NO_WALL_TIME else WALL_TIME + bytes(8)
     wall_time_at = HEADER_BYTES + 1 if head else None
     step_at = HEADER_BYTES + len(head) + 1 if step_bytes else None
-    head += _STEP + bytes(step_bytes) if step_bytes else b""
-    before_tag, before_value, after = _around_tag(len(tags[0]), not describing)
+    head += STEP + bytes(step_bytes) if step_bytes else b""
+    before_tag, before_value, after = around_tag(len(tags[0]), described=not describing)
     value_at = HEADER_BYTES + len(head) + len(before_tag) + len(tags[0]) + len(before_value)
     record_bytes = value_at + 4 + len(after) + FOOTER_BYTES
     head = _frame_header(record_bytes - HEADER_BYTES - FOOTER_BYTES) + head + before_tag
