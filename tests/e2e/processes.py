@@ -35,11 +35,11 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def until(ask: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
-    """The first answer of `ask` that is neither None nor False; fails with `what` if there is none in time."""
+    """The first answer of `ask` that is not empty or false; fails with `what` if there is none in time."""
     deadline = time.monotonic() + patience_s
     while True:
         answer = ask()
-        if answer is not None and answer is not False:
+        if answer:
             return answer
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {patience_s:g} seconds: {what}")

@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from tbbridge.client import Client
 from tbbridge.commands.console import Commands, add_url_flag, say
 
 STEPS_PER_SECOND: Final = 20
@@ -51,6 +50,8 @@ def _seconds(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Stream the run; fails at once if the bridge is away."""
+    from tbbridge.client import Client  # only here: it brings httpx, which the other commands start without
+
     name = f"demo/{time.strftime('%Y%m%d-%H%M%S')}"
     steps = max(1, round(arguments.seconds * STEPS_PER_SECOND))
     random = np.random.default_rng(0)
