@@ -115,3 +115,12 @@ READER_BLOCK_RECORDS: Final = 65_536
 READ_MAX_POINTS: Final = 5_000_000
 # Points turned into JSON at one time; between two such pieces (about a millisecond) the event loop serves others.
 READ_PIECE_POINTS: Final = 10_000
+# Points of one tag that a GET with max_points or steps looks through: 24 bytes each, 480 MB.
+READ_SCAN_MAX_POINTS: Final = 20_000_000
+# Bytes of an event file in memory at one time, and the largest record that is read (an image, a mesh).
+READ_WINDOW_BYTES: Final = 16 * MiB
+READ_RECORD_MAX_BYTES: Final = 256 * MiB
+# Tags (and files) whose totals are remembered between two looks at the runs, about 250 bytes each. Beyond it files are read anew.
+CATALOG_MAX_TAGS: Final = 400_000
+# Names among which a misspelt one is looked for; comparing one takes about 50 us.
+CLOSE_MATCHES_AMONG: Final = 2000

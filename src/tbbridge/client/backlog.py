@@ -1,0 +1,225 @@
+"""What was logged and has not been taken by the sender: two bounded queues, the oldest dropped and counted when one is full.
+
+A scalar is appended to `points` by the log call itself, with no lock: `deque.append` is atomic. The log call then compares
+`len(points)` with `level`, and only beyond it calls `rise`, which is where the sender is started, woken, or points dropped.
+Everything else holds the lock. It is reentrant because the garbage collector may run a Run's `__del__`, which hands over
+what that run held, in the middle of any of these methods.
+
+The path continues in outbox.py, which takes loads from here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import repeat, starmap
+from typing import Any, NamedTuple, TypeAlias
+
+from numpy.typing import NDArray
+
+from tbbridge import limits
+from tbbridge.events.histograms import Binned
+from tbbridge.model import Buckets, RunName, TagName
+
+logger = logging.getLogger("tbbridge.client")
+
+# (series, value, step, wall_time); series counts the (run, tag) pairs of the client. Plain numbers only, so that the
+# garbage collector stops tracking a waiting point at its first look: a million of them cost the training loop nothing.
+Point: TypeAlias = tuple[int, float, int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One logged value of another kind: a text; or a histogram as raw values (an array of our own), sorted, or as given."""
+
+    run: RunName
+    tag: TagName
+    content: str | NDArray[Any] | Binned | Buckets
+    step: int
+    wall_time: float
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it holds in memory."""
+        if isinstance(self.content, str):
+            size = len(self.content)
+        elif isinstance(self.content, Binned):
+            size = 24 * len(self.content.buckets.counts)
+        elif isinstance(self.content, Buckets):
+            size = 24 * len(self.content.counts)
+        else:
+            size = self.content.nbytes
+        return size + limits.ITEM_OVERHEAD_BYTES
+
+
+class Mark(NamedTuple):
+    """A place in both queues: how many points and notes were ever appended before it."""
+
+    points: int
+    notes: int
+
+
+@dataclass(slots=True)
+class Load:
+    """What the sender took at once; FIFO in each list."""
+
+    points: list[Point]
+    notes: list[Note]
+
+    def __len__(self) -> int:
+        return len(self.points) + len(self.notes)
+
+
+class Backlog:
+    """The queues of one client. `start_sender` and `wake_sender` are called from log calls and must not block."""
+
+    def __init__(self, max_points: int, max_bytes: int, batch_points: int, batch_bytes: int) -> None:
+        self.points: deque[Point] = deque()
+        self.level = -1  # no sender yet: the first append calls `rise`
+        self.dropped = 0
+        self.start_sender: Callable[[], bool] = lambda: False
+        self.wake_sender: Callable[[], None] = lambda: None
+        self._max_points = max_points
+        self._max_bytes = max_bytes
+        self._batch_points = min(batch_points, max_points)
+        self._batch_bytes = batch_bytes
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
+        self._notes: deque[Note] = deque()
+        self._notes_bytes = 0
+        self._removed = Mark(0, 0)
+        self._load_start: Mark | None = None
+        self._load_size = 0
+
+    def forget(self) -> None:
+        """Start afresh, in a forked child: what waits belongs to the parent, and so may the lock."""
+        self.points.clear()
+        self.level = -1
+        self.dropped = 0
+        self._reset()
+
+    # --- from the log calls -------------------------------------------------------------------------------------------
+
+    def extend(self, points: Sequence[Point]) -> None:
+        """Append several points, in one atomic step."""
+        self.points.extend(points)
+        if len(self.points) > self.level:
+            self.rise()
+
+    def add(self, note: Note) -> None:
+        """Append a value of another kind, and drop the oldest ones if they outgrow their bound."""
+        with self._lock:
+            self._notes.append(note)
+            self._notes_bytes += note.size_bytes
+            count = 0
+            while self._notes_bytes > self._max_bytes:
+                self._notes_bytes -= self._notes.popleft().size_bytes
+                count += 1
+            self._drop(Mark(0, count))
+            if self.level < 0:
+                self.rise()
+            elif self._notes_bytes >= self._batch_bytes:
+                self.wake_sender()
+
+    def rise(self) -> None:
+        """The slow part of an append: the points reached `level`."""
+        with self._lock:
+            if self.level < 0 and not self.start_sender():
+                self._drop_excess()  # nobody to send yet; ask again at the next point
+                return
+            if len(self.points) >= self._batch_points:
+                if self.level != self._max_points:  # once for each batch, not at every point of a long outage
+                    self.level = self._max_points
+                    self.wake_sender()
+                self._drop_excess()
+            else:
+                self.level = self._batch_points - 1
+
+    def _drop_excess(self) -> None:
+        excess = len(self.points) - self._max_points
+        if excess > 0:
+            self._drop(Mark(len(self._pop(excess)), 0))
+
+    def _drop(self, count: Mark) -> None:
+        if not (count.points or count.notes):
+            return
+        if not self.dropped:
+            logger.warning(
+                "the server does not keep up or is away, and %d points or %d bytes of texts and histograms wait already: "
+                "dropping the oldest from here on; raise queue_max_points or queue_max_bytes of the client to hold more",
+                self._max_points,
+                self._max_bytes,
+            )
+        self.dropped += sum(count)
+        self._remove(count)
+
+    def _remove(self, count: Mark) -> None:
+        self._removed = Mark(self._removed.points + count.points, self._removed.notes + count.notes)
+
+    def _pop(self, count: int) -> list[Point]:
+        # In C, one point every 8 ns; the count is exact because all who pop hold the lock.
+        return list(starmap(self.points.popleft, repeat((), count)))
+
+    # --- from the sender ----------------------------------------------------------------------------------------------
+
+    def mark(self) -> Mark:
+        """The place behind all that was logged so far."""
+        with self._lock:
+            return Mark(self._removed.points + len(self.points), self._removed.notes + len(self._notes))
+
+    def settled(self, mark: Mark) -> bool:
+        """Whether all before `mark` has left this queue and is not in the load being sent."""
+        with self._lock:
+            start = self._load_start or self._removed
+            return start.points >= mark.points and start.notes >= mark.notes
+
+    def take(self, due: Mark) -> Load | None:
+        """The next load: about one batch, once something before `due` waits or a whole batch does. Else None.
+
+        The load counts as unsettled until `settle`.
+        """
+        with self._lock:
+            full = len(self.points) >= self._batch_points or self._notes_bytes >= self._batch_bytes
+            late = (self.points and self._removed.points < due.points) or (self._notes and self._removed.notes < due.notes)
+            if not (full or late):
+                return None
+            notes: list[Note] = []
+            size = 0
+            while self._notes and size < self._batch_bytes:
+                notes.append(self._notes.popleft())
+                size += notes[-1].size_bytes
+            self._notes_bytes -= size
+            load = Load(self._pop(min(len(self.points), self._batch_points)), notes)
+            self._load_start = self._removed
+            self._load_size = len(load)
+            self._remove(Mark(len(load.points), len(notes)))
+            if self.level >= 0:
+                self.level = self._batch_points - 1 if len(self.points) < self._batch_points else self._max_points
+            return load
+
+    def settle(self) -> None:
+        """The load taken last has an answer."""
+        with self._lock:
+            self._load_start = None
+            self._load_size = 0
+
+    def ensure_sender(self) -> None:
+        """Start the sender if there is none."""
+        with self._lock:
+            if self.level < 0:
+                self.rise()
+
+    def pause(self) -> None:
+        """There is no sender any more: the next log call starts one."""
+        with self._lock:
+            self.level = -1
+
+    @property
+    def waiting(self) -> int:
+        """Values logged and not settled, those under way included."""
+        return len(self.points) + len(self._notes) + self._load_size

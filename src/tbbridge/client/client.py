@@ -1,0 +1,61 @@
+"""`Client`: for programs with threads or none. It waits on the thread that sends; all else is in base.py."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from tbbridge import limits
+from tbbridge.client.base import BaseClient
+from tbbridge.client.thread_sender import ThreadSender
+
+
+class Client(BaseClient[ThreadSender]):
+    """Logs to a tbbridge server: `with Client('127.0.0.1:6007') as client: run = client.run('first')`.
+
+    Args:
+        address: 'host', 'host:port' or a URL; left out: TBBRIDGE_URL, else http://127.0.0.1:6007.
+        port: 6007 unless the address says otherwise.
+        hostname: another name for `address`, as in lapiz.
+        ack: 'written' makes the server answer, and so `flush` return, only when TensorBoard can see the points.
+        flush_interval_s: how often what was logged is sent.
+        request_timeout_s: after this long without an answer the same request is sent again; the server stores it once.
+        queue_max_points: scalars that may wait, about 200 bytes each; then the oldest are dropped and counted.
+        queue_max_bytes: bytes of texts and histograms that may wait; likewise.
+        batch_max_bytes: the largest request.
+        compress: send with gzip; for slow networks.
+
+    The constructor does not connect. Log calls never raise because the server is away: points wait, and are sent when it
+    answers. Safe to use from many threads. After a fork the child has an empty queue and sends by itself.
+
+    Raises `InvalidItem` (a ValueError) for an address or a setting that makes no sense.
+    """
+
+    def _open_sender(self) -> ThreadSender:
+        return ThreadSender(self.outbox, self._endpoint, self._interval_s)
+
+    def flush(self, timeout_s: float = limits.CLIENT_FLUSH_TIMEOUT_S) -> None:
+        """Return when everything logged so far, by all threads and runs, is on the server's disk.
+
+        Raises `Unavailable` if that takes longer than `timeout_s` (the points are kept and still sent), `Rejected` if the
+        server refused points since the last flush, `PointsLost` if points were dropped since then.
+        """
+        self.outbox.hand_over()
+        settled = self._sender.wait(self.outbox.backlog.mark(), timeout_s)
+        self._finish_flush(settled=settled, timeout_s=timeout_s)
+
+    def close(self, timeout_s: float = limits.CLIENT_CLOSE_TIMEOUT_S) -> None:
+        """Send what is left, for at most `timeout_s`; then say in the log how many points were left. May be called twice.
+
+        Later log calls raise RuntimeError. It never raises for the server's sake: call `flush` to know.
+        """
+        if self.outbox.closed:
+            return
+        deadline = self._begin_close(timeout_s)
+        self.outbox.report_left(self._sender.close(deadline))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,268 @@
+"""One run's log calls. They check what the user gave, append it and return; nothing here waits, sends or fails with the server.
+
+Two ways to log, which may be mixed. Without a step, as in lapiz: the points of the current step form a frame, which goes to the
+backlog when the step ends (`step`, `send`, `save`, `close`, `client.flush`) or grows large, because `wall_time` may still
+set the time of all of it. With a step: the point goes to the backlog at once. The path continues in backlog.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from time import time as now
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+
+from numpy.typing import ArrayLike
+
+from tbbridge import limits
+from tbbridge.client.backlog import Backlog, Note, Point
+from tbbridge.client.values import HistogramDict, Number, Step, as_array, as_buckets, as_float, as_step, as_wall_time
+from tbbridge.errors import InvalidItem
+from tbbridge.events.histograms import bucketize
+from tbbridge.model import INT64_MAX, Buckets, Text, run_name, tag_name
+
+if TYPE_CHECKING:
+    from tbbridge.client.base import BaseClient
+
+# lapiz's: what a call that names no tag means.
+DEFAULT_SCALAR_TAG: Final = "accuracy"
+DEFAULT_HISTOGRAM_TAG: Final = "weights"
+
+_FRAME_POINTS: Final = limits.CLIENT_FRAME_MAX_POINTS
+_STEP_MIN: Final = -INT64_MAX - 1
+_STEP_MAX: Final = INT64_MAX
+
+
+class _NoMoreCalls(dict[str, int]):
+    """Takes the place of a closed run's tags, so that an open one pays nothing for the check."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self._message = message
+
+    def __getitem__(self, tag: str) -> NoReturn:
+        raise RuntimeError(self._message)
+
+
+class Run:
+    """Logs one run. Made by `client.run`; a context manager that sends what is left when it ends.
+
+    Log calls may come from any thread, cost about a microsecond, and raise `InvalidItem` (a ValueError) only for what is wrong
+    in the call itself. After `close` they raise RuntimeError. TensorBoard keeps scalars as 32-bit floats.
+    """
+
+    def __init__(self, client: BaseClient[Any], name: str, step: Step = 0) -> None:
+        self._client = client  # keeps the client, and so its sender, as long as the run
+        self._name = run_name(name)
+        self._backlog: Backlog = client.outbox.backlog
+        self._points = self._backlog.points
+        self._step = as_step(step)
+        self._series: dict[str, int] = {}
+        self._frame: list[Point] = []
+        self._frame_notes: list[Note] = []
+        self._frame_notes_bytes = 0
+        self._wall_time: float | None = None
+        self._lock = threading.RLock()  # reentrant: the collector may run another method of ours inside
+
+    # --- what to log --------------------------------------------------------------------------------------------------
+
+    def add_scalar(
+        self,
+        tag: str = DEFAULT_SCALAR_TAG,
+        value: Number | None = None,
+        step: Step | None = None,
+        wall_time: float | None = None,
+    ) -> None:
+        """Log one number: Python's, numpy's, or a one-element array or tensor.
+
+        `step` and `wall_time` (seconds since 1970) default to the run's step and the time of this call.
+        """
+        if type(value) is not float:
+            value = as_float(value, tag)
+        try:
+            series = self._series[tag]
+        except (KeyError, TypeError):
+            series = self._new_series(tag)
+        if step is None and wall_time is None:
+            frame = self._frame
+            frame.append((series, value, self._step, now()))
+            if len(frame) >= _FRAME_POINTS:
+                self._hand_over()
+            return
+        if step is None:
+            step = self._step
+        elif type(step) is not int or not _STEP_MIN <= step <= _STEP_MAX:
+            step = as_step(step)
+        if self._frame:
+            self._hand_over()  # logged before this point, so it must arrive before it
+        self._points.append((series, value, step, now() if wall_time is None else as_wall_time(wall_time)))
+        if len(self._points) > self._backlog.level:
+            self._backlog.rise()
+
+    def add_scalars(self, values: Mapping[str, Number], step: Step | None = None, wall_time: float | None = None) -> None:
+        """Log several numbers, {tag: value}, at one step and one time."""
+        if wall_time is None and step is not None:
+            wall_time = now()
+        for tag, value in values.items():
+            self.add_scalar(tag, value, step, wall_time)
+
+    def add_histogram(
+        self,
+        tag: str = DEFAULT_HISTOGRAM_TAG,
+        weights: ArrayLike | None = None,
+        histo: Buckets | HistogramDict | None = None,
+        step: Step | None = None,
+        wall_time: float | None = None,
+    ) -> None:
+        """Log how numbers are distributed: `weights`, an array of any shape, which is copied; or a ready `histo`.
+
+        `histo` is TensorFlow's HistogramProto as a dictionary (min, max, bucket_limit, bucket; num, sum and sum_squares are
+        not needed), or `Buckets`. NaN and infinities in `weights` are left out and reported once in the log.
+        """
+        if (weights is None) == (histo is None):
+            raise InvalidItem("histogram", f"the histogram of tag {tag!a} needs weights or histo, exactly one of the two")
+        content: Any
+        if histo is not None:
+            content = as_buckets(histo, tag)
+        else:
+            content = as_array(weights, f"the histogram of tag {tag!a}")
+            if content.nbytes > limits.CLIENT_COPY_MAX_BYTES:
+                content = bucketize(content.astype(float, copy=False))
+        self._add_note(tag, content, step, wall_time)
+
+    def add_text(self, tag: str, text: str, step: Step | None = None, wall_time: float | None = None) -> None:
+        """Log a text; TensorBoard shows it as Markdown."""
+        if not isinstance(text, str):
+            raise InvalidItem("text", f"the text of tag {tag!a} is a {type(text).__name__}; give a str", "text")
+        Text(_checked_tag(tag), text)  # raises if it is too long, or no valid Unicode
+        self._add_note(tag, text, step, wall_time)
+
+    # --- steps and times ----------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The run's name, which is its folder on the server."""
+        return self._name
+
+    def step(self, number: Step | None = None) -> None:
+        """End the current step and go on to the next one, or to `number`."""
+        self._hand_over()
+        if number is None and self._step < _STEP_MAX:
+            self._step += 1
+        else:
+            self._step = as_step(self._step + 1 if number is None else number)
+
+    def wall_time(self, seconds: float) -> None:
+        """Set the time, in seconds since 1970, of what is logged without a step up to the end of this step; once."""
+        self._wall_time = as_wall_time(seconds)
+
+    def send(self) -> None:
+        """Have the sender send all that was logged, now; returns at once. `client.flush()` waits for it."""
+        self._hand_over()
+        self._client.wake()
+
+    save = send
+
+    def close(self) -> None:
+        """Send what is left and take no more; returns at once. The client goes on. May be called twice."""
+        if not isinstance(self._series, _NoMoreCalls):
+            self.end(f"run '{self._name}' is closed; log before close(), or ask the client for the run again")
+            self._client.wake()
+
+    async def aclose(self) -> None:
+        """`close` for `async with`; it does not wait either."""
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_lock", None) is not None:  # absent if the constructor refused its arguments
+            self._hand_over()
+
+    def __repr__(self) -> str:
+        return f"<Run {self._name!r} at step {self._step}>"
+
+    # --- for the client -----------------------------------------------------------------------------------------------
+
+    def end(self, message: str) -> None:
+        """Give the backlog what is left; from now on log calls raise RuntimeError with `message`."""
+        self._series = _NoMoreCalls(message)
+        self._hand_over()
+
+    def hand_over(self) -> None:
+        """Give the backlog the open frame."""
+        self._hand_over()
+
+    def forget(self) -> None:
+        """In a forked child: the open frame is the parent's to send, and so may the lock be."""
+        self._lock = threading.RLock()
+        self._frame.clear()
+        self._frame_notes.clear()
+        self._frame_notes_bytes = 0
+        self._wall_time = None
+
+    def _hand_over(self) -> None:
+        if not self._frame and not self._frame_notes:
+            return
+        with self._lock:
+            # Another thread may append at any time: it appends to the same list, so nothing falls between two lists.
+            frame = self._frame
+            count = len(frame)
+            points = frame[:count]
+            del frame[:count]
+            seconds, self._wall_time = self._wall_time, None
+            if seconds is not None:
+                points = [(series, value, step, seconds) for series, value, step, _ in points]
+            self._backlog.extend(points)
+            if self._frame_notes:
+                self._hand_over_notes(seconds)
+
+    def _hand_over_notes(self, seconds: float | None) -> None:
+        notes, self._frame_notes = self._frame_notes, []
+        self._frame_notes_bytes = 0
+        for note in notes:
+            self._backlog.add(note if seconds is None else replace(note, wall_time=seconds))
+
+    def _new_series(self, tag: str) -> int:
+        """The slow part of a tag's first use: check it, and ask for its number."""
+        _checked_tag(tag)
+        series = self._series
+        if not isinstance(series, _NoMoreCalls):
+            series[tag] = self._client.outbox.series(self._name, tag)
+        return series[tag]
+
+    def _add_note(self, tag: str, content: Any, step: Step | None, wall_time: float | None) -> None:
+        checked = _checked_tag(tag)
+        if isinstance(self._series, _NoMoreCalls):
+            _ = self._series[tag]
+        number = self._step if step is None else as_step(step)
+        note = Note(self._name, checked, content, number, now() if wall_time is None else as_wall_time(wall_time))
+        if step is not None or wall_time is not None:
+            self._hand_over()
+            self._backlog.add(note)
+            return
+        with self._lock:
+            self._frame_notes.append(note)
+            self._frame_notes_bytes += note.size_bytes
+            if self._frame_notes_bytes >= limits.CLIENT_FRAME_MAX_BYTES:
+                self._hand_over()
+
+
+def _checked_tag(tag: object) -> Any:
+    if not isinstance(tag, str):
+        raise InvalidItem("tag", f"the tag is a {type(tag).__name__}; call add_...(tag, value) with a text as tag", "tag")
+    return tag_name(tag)

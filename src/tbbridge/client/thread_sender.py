@@ -1,0 +1,204 @@
+"""The sender of `Client`: one daemon thread that waits, asks the outbox what to post, posts it, and tells the outbox.
+
+All decisions are the outbox's; here is only the waiting. Log calls may ring the bell from anywhere, even from a finalizer that
+the garbage collector runs inside `ring` itself, so the bell is a SimpleQueue, the one primitive that is reentrant.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from tbbridge.client import lifecycle
+from tbbridge.client.backlog import Mark
+from tbbridge.client.outbox import Outbox, Pause
+from tbbridge.client.transport import Endpoint, Transport, TransportFailed
+
+logger = logging.getLogger("tbbridge.client")
+
+# After the last answer, the thread still has to close its connection.
+_JOIN_S = 1.0
+
+
+class Bell:
+    """Wakes one waiting thread; rings while it is awake count as one."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._rung = False
+
+    def ring(self) -> None:
+        """Have `wait` return; never blocks."""
+        if not self._rung:
+            self._rung = True
+            self._queue.put(None)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it rang within `timeout_s`. What was done before a ring is seen after it."""
+        try:
+            self._queue.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            return False
+        self._rung = False
+        return True
+
+
+def post(outbox: Outbox, transport: Transport, body: bytes) -> Pause:
+    """Post the body under way and let the outbox decide; how long to wait now."""
+    try:
+        answer = transport.post(body)
+    except TransportFailed as error:
+        return outbox.failed(str(error))
+    return outbox.answered(answer)
+
+
+def send_all(outbox: Outbox, endpoint: Endpoint, deadline: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Send what waits from the calling thread, until `deadline`: for the end of a program, when no thread can start."""
+    transport = endpoint.open()
+    try:
+        outbox.all_due()
+        while time.monotonic() < deadline and (body := outbox.next_body()) is not None:
+            pause = post(outbox, transport, body.raw)
+            sleep(max(0.0, min(pause.seconds, deadline - time.monotonic())))
+    finally:
+        transport.close()
+
+
+class ThreadSender:
+    """Sends what is in `outbox`, every `interval_s` and when woken, from the first log call on."""
+
+    def __init__(self, outbox: Outbox, endpoint: Endpoint, interval_s: float) -> None:
+        self._outbox = outbox
+        self._endpoint = endpoint
+        self._interval_s = interval_s
+        self._closed = False
+        self._reset()
+        outbox.backlog.start_sender = self.start
+        outbox.backlog.wake_sender = self.wake
+        lifecycle.know(self)
+
+    def _reset(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._bell = Bell()
+        self._progress = threading.Condition()
+        self._hurry = False
+        self._ending = False  # send what is left, then end
+        self._abandoned = False  # end after the request under way
+
+    # --- from any thread ----------------------------------------------------------------------------------------------
+
+    def start(self) -> bool:
+        """Have a running thread; False if there can be none. The backlog calls it, holding its lock."""
+        if self._is_running:
+            return True
+        if self._closed or self._outbox.failure is not None:
+            return False
+        self._ending = False
+        thread = threading.Thread(target=self._run, name="tbbridge-sender", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is ending; drain_at_exit sends from its own thread
+            lifecycle.activate(self)
+            return False
+        self._thread = thread
+        lifecycle.activate(self)
+        return True
+
+    @property
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def wake(self) -> None:
+        """Send soon what was logged until now."""
+        self._bell.ring()
+
+    def hurry(self) -> None:
+        """Send now, even in the middle of a pause between two tries."""
+        self._hurry = True
+        self._bell.ring()
+
+    def wait(self, mark: Mark, timeout_s: float) -> bool:
+        """Whether all before `mark` was settled within `timeout_s`."""
+        if self._outbox.reached(mark):
+            return True
+        self._outbox.backlog.ensure_sender()
+        if not self._is_running:
+            return False
+        self.hurry()
+        with self._progress:
+            return self._progress.wait_for(lambda: self._outbox.reached(mark), timeout_s)
+
+    def end(self) -> None:
+        """Nobody can log any more, since the client is gone: send what is left and end."""
+        self._ending = True
+        self._bell.ring()
+
+    def close(self, deadline: float) -> int:
+        """Send what is left until `deadline`; how many values are left."""
+        mark = self._outbox.backlog.mark()
+        self.wait(mark, max(0.0, deadline - time.monotonic()))
+        if not self._is_running and not self._outbox.reached(mark):
+            send_all(self._outbox, self._endpoint, deadline)
+        self._closed = self._ending = self._abandoned = True
+        self.hurry()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread() and self._outbox.reached(mark):
+            thread.join(_JOIN_S)
+        lifecycle.retire(self)
+        return self._outbox.backlog.waiting
+
+    def drain_at_exit(self, deadline: float) -> None:
+        """`close` for a client that the program did not close."""
+        self._outbox.hand_over()
+        self._outbox.report_left(self.close(deadline))
+
+    def forget(self) -> None:
+        """In a forked child there is no thread, and what waits is the parent's; the next log call starts one."""
+        self._outbox.forget()
+        self._reset()
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            transport = self._endpoint.open()
+            try:
+                while True:
+                    self._bell.wait(self._interval_s)
+                    is_last = self._ending
+                    self._hurry = False
+                    self._outbox.all_due()
+                    self._send_due(transport)
+                    if is_last or self._abandoned:
+                        break
+            finally:
+                transport.close()
+        except Exception as error:
+            self._outbox.failure = error  # flush raises it
+            logger.exception("the sender to %s stopped; nothing more will be sent", self._outbox.shown)
+        self._outbox.backlog.pause()
+        lifecycle.retire(self)
+        self._tell()
+
+    def _send_due(self, transport: Transport) -> None:
+        while not self._abandoned and (body := self._outbox.next_body()) is not None:
+            pause = post(self._outbox, transport, body.raw)
+            self._tell()
+            self._sit_out(pause)
+        self._tell()
+
+    def _sit_out(self, pause: Pause) -> None:
+        until = time.monotonic() + pause.seconds
+        while (left := until - time.monotonic()) > 0 and not self._abandoned:
+            if self._bell.wait(left):
+                self._outbox.all_due()
+                if self._hurry and not pause.firm:
+                    break
+        self._hurry = False
+
+    def _tell(self) -> None:
+        with self._progress:
+            self._progress.notify_all()

@@ -1,0 +1,153 @@
+"""HTTP itself: posts one body, returns the answer or raises `TransportFailed`. The only file of tbbridge that imports httpx.
+
+It knows nothing of batches, and never retries: outbox.py decides, with the answer judged by answers.py. It uses httpx's
+transports without its `Client`, which logs a line for every request into the log of the training job it runs in.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import urllib.request
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from tbbridge.client.address import Address
+from tbbridge.client.answers import PROTOBUF_TYPE, Answer
+from tbbridge.errors import InvalidItem
+
+# Reaching a host that is switched off should not use up the patience meant for a slow disk.
+_CONNECT_TIMEOUT_S = 5.0
+
+
+class TransportFailed(Exception):
+    """No answer: the connection could not be made, broke, or took too long. The body may have arrived all the same."""
+
+
+class Transport(Protocol):
+    """What a sender that may block needs."""
+
+    def post(self, body: bytes) -> Answer:
+        """Send one body. Raises `TransportFailed`."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class AsyncTransport(Protocol):
+    """What a sender on an event loop needs."""
+
+    async def post(self, body: bytes) -> Answer:
+        """Send one body. Raises `TransportFailed`."""
+
+    async def aclose(self) -> None:
+        """Give the connection back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how to post; opens transports."""
+
+    address: Address
+    ack: str
+    timeout_s: float
+    compress: bool
+
+    def __post_init__(self) -> None:
+        try:
+            self.request(b"")
+        except (httpx.InvalidURL, ValueError) as error:
+            raise InvalidItem(
+                "address", f"{self.address.shown} is no address that can be reached: {error}", "address"
+            ) from None
+
+    def request(self, body: bytes) -> httpx.Request:
+        """The write call. With `partial`, one wrong item does not hold back the others of its batch."""
+        parts = urlsplit(self.address.url)
+        headers = {"Content-Type": PROTOBUF_TYPE, "Accept": PROTOBUF_TYPE, "User-Agent": "tbbridge-client"}
+        if parts.username is not None:
+            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+        if self.compress:
+            headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(body, compresslevel=1, mtime=0)  # no time in it: a retry sends the same bytes
+        timeout = httpx.Timeout(self.timeout_s, connect=min(_CONNECT_TIMEOUT_S, self.timeout_s))
+        return httpx.Request(
+            "POST",
+            f"{self.address.shown}/api/v1/write?partial=true&ack={self.ack}",
+            headers=headers,
+            content=body,
+            extensions={"timeout": timeout.as_dict()},
+        )
+
+    def open(self) -> Transport:
+        """A transport that blocks; it connects when it first posts."""
+        return _Blocking(self, httpx.HTTPTransport(verify=self._is_https, proxy=self._proxy()))
+
+    def open_async(self) -> AsyncTransport:
+        """A transport for the running event loop."""
+        return _Async(self, httpx.AsyncHTTPTransport(verify=self._is_https, proxy=self._proxy()))
+
+    @property
+    def _is_https(self) -> bool:
+        return self.address.url.startswith("https:")
+
+    def _proxy(self) -> str | None:
+        """The environment's proxy (HTTPS_PROXY, NO_PROXY ...). Never for our own loopback, though few people exempt it."""
+        parts = urlsplit(self.address.url)
+        if self.address.is_loopback or urllib.request.proxy_bypass(parts.hostname or ""):
+            return None
+        proxies = urllib.request.getproxies()
+        proxy = proxies.get(parts.scheme) or proxies.get("all")
+        return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _failed(error: Exception) -> TransportFailed:
+    kind = type(error).__name__
+    return TransportFailed(f"{kind}: {error}" if str(error) else kind)
+
+
+def _answer(response: httpx.Response, body: bytes) -> Answer:
+    headers = response.headers
+    return Answer(response.status_code, headers.get("content-type", ""), headers.get("retry-after", ""), body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocking:
+    endpoint: Endpoint
+    transport: httpx.HTTPTransport
+
+    def post(self, body: bytes) -> Answer:
+        try:
+            response = self.transport.handle_request(self.endpoint.request(body))
+            try:
+                return _answer(response, response.read())
+            finally:
+                response.close()
+        except (httpx.HTTPError, OSError) as error:
+            raise _failed(error) from error
+
+    def close(self) -> None:
+        self.transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Async:
+    endpoint: Endpoint
+    transport: httpx.AsyncHTTPTransport
+
+    async def post(self, body: bytes) -> Answer:
+        try:
+            response = await self.transport.handle_async_request(self.endpoint.request(body))
+            try:
+                return _answer(response, await response.aread())
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, OSError) as error:
+            raise _failed(error) from error
+
+    async def aclose(self) -> None:
+        await self.transport.aclose()
