@@ -120,7 +120,7 @@ READ_SCAN_MAX_POINTS: Final = 20_000_000
 # Bytes of an event file in memory at one time, and the largest record that is read (an image, a mesh).
 READ_WINDOW_BYTES: Final = 16 * MiB
 READ_RECORD_MAX_BYTES: Final = 256 * MiB
-# Tags (and files) whose totals are remembered between two looks at the runs, about 250 bytes each. Beyond it files are read anew.
+# Tags (and files) whose totals are remembered between two looks at the runs, about 250 bytes each; then files are read anew.
 CATALOG_MAX_TAGS: Final = 400_000
 # Names among which a misspelt one is looked for; comparing one takes about 50 us.
 CLOSE_MATCHES_AMONG: Final = 2000

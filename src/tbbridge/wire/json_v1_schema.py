@@ -21,11 +21,11 @@ def _config(example: dict[str, Any]) -> ConfigDict:
     return ConfigDict(extra="allow", strict=True, json_schema_extra={"additionalProperties": False, "examples": [example]})
 
 
-_NUMBER_SCHEMA: Final[dict[str, Any]] = {
+NUMBER_SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [{"type": "number", "format": "double"}, {"type": "string", "enum": list(SPECIAL_NUMBERS)}],
     "description": "A number, or one of the strings that stand for what JSON has no number for.",
 }
-Number = Annotated[float, WithJsonSchema(_NUMBER_SCHEMA)]
+Number = Annotated[float, WithJsonSchema(NUMBER_SCHEMA)]
 Finite = Annotated[float, WithJsonSchema({"type": "number", "format": "double"})]
 Int64 = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]
 

@@ -1,0 +1,120 @@
+"""The HTTP interface as a FastAPI app. `build_app` only puts it together; the pipeline is opened when the app starts.
+
+A write goes edge -> routes.write -> wire -> the pipeline's door; a read goes edge -> routes.read -> door.settled -> store.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tbbridge.errors import InvalidQuery, ItemError, TBBridgeError
+from tbbridge.pipeline.door import Door
+from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
+from tbbridge.server import openapi
+from tbbridge.server.answers import form_of_scope, http_problem, problem
+from tbbridge.server.edge import Edge
+from tbbridge.server.routes import operate, read, write
+from tbbridge.server.service import Service
+from tbbridge.server.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+
+OpenDoor = Callable[[ServerSettings], Awaitable[Door]]
+
+# Of the time a stop may take, the part that the pipeline's close gets; requests under way get the rest before it.
+CLOSE_SHARE: Final = 0.6
+
+
+async def open_pipeline(settings: ServerSettings) -> Pipeline:
+    """The real door: the pipeline on the settings' log folder."""
+    return await Pipeline.open(
+        PipelineSettings(
+            logdir=settings.logdir,
+            queue_max_bytes=settings.queue_max_bytes,
+            segment_bytes=settings.segment_bytes,
+            open_files_max=settings.open_files_max,
+            close_timeout_s=settings.shutdown_timeout_s * CLOSE_SHARE,
+        )
+    )
+
+
+def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) -> FastAPI:
+    """The app. Nothing happens until it starts: no folder is made, no file opened."""
+    service = Service.of(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.opened = await open_door(settings)
+        try:
+            yield
+        except KeyboardInterrupt:  # forced: what the journal holds is safe, and is replayed at the next start
+            log.warning("stopped without draining; the next start finishes from the journal")
+            raise
+        except BaseException:
+            await _close(service)
+            raise
+        await _close(service)
+
+    app = FastAPI(
+        title="tbbridge",
+        version=importlib.metadata.version("tbbridge"),
+        summary="HTTP in, TensorBoard out.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        redoc_url=None,
+    )
+    app.add_middleware(Edge, totals=service.totals)
+    app.add_exception_handler(TBBridgeError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid_query)
+    app.add_exception_handler(HTTPException, _answer_http)
+    for routes in (write, read, operate):
+        routes.add_routes(app, service)
+    openapi.install(app)
+    return app
+
+
+async def _close(service: Service) -> None:
+    door, service.opened = service.opened, None
+    if door is not None:
+        await door.close()
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TBBridgeError)  # noqa: S101 - as registered above; starlette types handlers for any exception
+    return problem(error, form_of_scope(request.scope))
+
+
+async def _answer_invalid_query(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered above
+    wrong = []
+    for detail in error.errors():
+        name = ".".join(str(part) for part in detail["loc"] if part != "query")
+        if detail["type"] == "extra_forbidden":
+            message = "no such parameter; the OpenAPI document lists them"
+        elif detail["type"] == "missing":
+            message = "this parameter is missing; add it to the query"
+        else:
+            message = f"{str(detail.get('input'))[:40]!a} is refused: {detail['msg']}"
+        wrong.append(ItemError(ascii(name[:60])[1:-1], "query", message))
+    return problem(InvalidQuery(wrong), form_of_scope(request.scope))
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as registered above
+    headers = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
+    details = {
+        404: "there is nothing at this path; /openapi.json lists what there is, /docs shows it",
+        405: f"this path does not take {request.method}; it takes {(error.headers or {}).get('Allow', 'another method')}",
+    }
+    detail = details.get(error.status_code, str(error.detail))
+    return http_problem(error.status_code, detail, form_of_scope(request.scope), headers)

@@ -1,0 +1,67 @@
+"""The outermost layer: counts every request, and answers what nobody below foresaw with an id instead of its cause.
+
+Pure ASGI, since a layer that makes tasks or copies requests would cost more than the request. The cause goes to the log, once.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tbbridge.errors import TBBridgeError
+from tbbridge.server.answers import form_of_scope, raw_problem
+from tbbridge.server.bodies import SenderGone
+from tbbridge.server.totals import RequestTotals
+
+log = logging.getLogger(__name__)
+
+_METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
+# nginx's number for a sender that went away before it was answered; it is counted, never sent.
+_SENDER_GONE = 499
+
+
+class Edge:
+    """ASGI middleware around the whole app."""
+
+    def __init__(self, app: ASGIApp, totals: RequestTotals) -> None:
+        self.app = app
+        self.totals = totals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = 0
+        started = time.perf_counter()
+
+        async def counting_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, counting_send)
+        except SenderGone:
+            status = _SENDER_GONE
+        except Exception:
+            number = secrets.token_hex(4)
+            log.exception("error %s in %s %s", number, scope["method"], _route(scope))
+            if status:  # the answer is under way and cannot be taken back; uvicorn closes the connection
+                raise
+            detail = f"an internal error; the log has it under id {number}"
+            answer = raw_problem(TBBridgeError.title, TBBridgeError.status, detail, TBBridgeError.code, form_of_scope(scope))
+            await answer(scope, receive, counting_send)
+        finally:
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self.totals.observe(method, _route(scope), status, time.perf_counter() - started)
+
+
+def _route(scope: Scope) -> str:
+    """The path of the route that was found: a path that strangers make up would be a metric of its own each time."""
+    route = scope.get("route")
+    return "none" if route is None else getattr(route, "path", "none")

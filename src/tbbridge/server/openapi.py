@@ -1,0 +1,166 @@
+"""The OpenAPI document: what FastAPI finds in the routes' signatures, and what they cannot say.
+
+Every error answer of every route is listed with an example, the protobuf form of bodies stands beside the JSON one, and the
+examples are those that the tests send. Generators read it, so names are stable: operationIds are given, schemas are named once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+
+from tbbridge import errors
+from tbbridge.errors import TBBridgeError
+from tbbridge.server.answers import JSON, PROTOBUF, problem_type
+from tbbridge.wire import json_v1_schema as schema
+
+DESCRIPTION: Final = """\
+Send numbers, texts and histograms over HTTP; they become event files that stock TensorBoard shows.
+
+Names of runs and tags travel in the body or the query, never in the path. Every error answer is `application/problem+json`
+(RFC 9457) with a stable `code`; if the request was protobuf, it is the message `tbbridge.v1.Problem`.
+"""
+
+TAGS: Final = [
+    {"name": "write", "description": "Points in."},
+    {"name": "read", "description": "Points back, as they are in the event files: what was acknowledged before is seen."},
+    {"name": "operate", "description": "For whoever runs the bridge."},
+]
+
+WRITE_EXAMPLES: Final[dict[str, Any]] = {
+    "one point": {"summary": "One point, its step counted by the server", "value": schema.ONE_POINT_EXAMPLE},
+    "every kind": {"summary": "Every kind, with a writer so that a retry is free", "value": schema.WRITE_EXAMPLE},
+}
+
+# What each error looks like to a client: one example detail for each class that a route may answer with.
+_EXAMPLE_DETAILS: Final[dict[type[TBBridgeError], str]] = {
+    errors.InvalidBatch: "runs[0].scalars[0].steps: 2 steps for 3 values; send one step a value, or no steps",
+    errors.InvalidQuery: "ack: 'never' is none; send one of queued, journaled, written",
+    errors.MalformedBody: "the gzip body ends early: it was cut off on its way; send it again whole",
+    errors.BodyTimeout: "the body was not complete after 60 s; send less at a time, or compress it",
+    errors.TooLarge: "the body has 50331648 bytes, at most 33554432 are taken; send less at a time",
+    errors.UnsupportedMedia: "the Content-Type header is missing; send application/json or application/x-protobuf",
+    errors.NotFound: "there is no run 'digits/lr=1e-3'",
+    errors.QueueFull: "the queue is full; send it again in a second",
+    errors.Stopping: "the bridge is shutting down; send it again in a moment",
+    errors.StorageFailed: "the disk refuses to store; what was acknowledged before is safe",
+    errors.NotReady: "the disk refuses to store",
+}
+
+
+def responses(*kinds: type[TBBridgeError], extra: dict[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with these errors; `extra` are statuses that errors take now and then."""
+    by_status: dict[int, list[type[TBBridgeError]]] = {}
+    every: tuple[type[TBBridgeError], ...] = (*kinds, TBBridgeError)
+    for kind in every:
+        by_status.setdefault(kind.status, []).append(kind)
+    made: dict[int | str, dict[str, Any]] = {status: _response(status, kinds) for status, kinds in by_status.items()}
+    for status, title in (extra or {}).items():
+        made[status] = {**_response(status, []), "description": title}
+    return dict(sorted(made.items(), key=lambda item: int(item[0])))
+
+
+def _response(status: int, kinds: Sequence[type[TBBridgeError]]) -> dict[str, Any]:
+    reference = {"$ref": "#/components/schemas/Problem"}
+    examples = {
+        kind.code: {
+            "value": {
+                "type": problem_type(kind.code),
+                "title": kind.title,
+                "status": status,
+                "detail": _EXAMPLE_DETAILS.get(kind, "an internal error; the log has it under id 1f3a9c5e"),
+                "code": kind.code,
+            }
+        }
+        for kind in kinds
+    }
+    made: dict[str, Any] = {
+        "description": " or ".join(dict.fromkeys(kind.title for kind in kinds)),
+        "content": {JSON.problem_type: {"schema": reference, **({"examples": examples} if examples else {})}},
+    }
+    if any(issubclass(kind, errors.Unready) for kind in kinds) or status == HTTPStatus.INSUFFICIENT_STORAGE:
+        made["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
+    return made
+
+
+_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary", "contentMediaType": PROTOBUF.media_type}}
+
+WRITE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {PROTOBUF.media_type: {**_BINARY}}},
+    202: {
+        "description": "Admitted to the queue, in memory only: answered to `ack=queued`.",
+        "content": {JSON.media_type: {"schema": {"$ref": "#/components/schemas/WriteResponse"}}, PROTOBUF.media_type: _BINARY},
+    },
+    **responses(
+        errors.MalformedBody,
+        errors.BodyTimeout,
+        errors.TooLarge,
+        errors.UnsupportedMedia,
+        errors.InvalidBatch,
+        errors.InvalidQuery,
+        errors.QueueFull,
+        errors.Stopping,
+        errors.StorageFailed,
+        extra={507: "The disk is full"},
+    ),
+}
+WRITE_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "description": "JSON, or `tbbridge.v1.WriteRequest` of proto/tbbridge/v1/write.proto in protobuf's binary form. "
+        "Either may be compressed: Content-Encoding gzip or zstd.",
+        "content": {PROTOBUF.media_type: _BINARY},
+    }
+}
+
+
+def install(app: FastAPI) -> None:
+    """Make `app.openapi` answer the finished document."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=DESCRIPTION,
+                routes=app.routes,
+                tags=TAGS,
+            )
+            app.openapi_schema = _finished(made)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign] # FastAPI's documented way to extend the document
+
+
+def _finished(document: dict[str, Any]) -> dict[str, Any]:
+    schemas = document["components"]["schemas"]
+    found = TypeAdapter(schema.Problem).json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(found.pop("$defs", {}))
+    schemas["Problem"] = found
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own error shape, which this server never answers
+        schemas.pop(name, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            invalid = operation["responses"].get("422")
+            if invalid is not None and JSON.problem_type not in invalid["content"]:
+                operation["responses"].pop("422")
+    schemas["Number"] = schema.NUMBER_SCHEMA
+    finished: dict[str, Any] = _with_number_named(document)
+    finished["components"]["schemas"]["Number"] = schema.NUMBER_SCHEMA
+    return finished
+
+
+def _with_number_named(part: Any) -> Any:
+    """Each copy of the schema for numbers as a reference to one, so that generators make one type of it."""
+    if isinstance(part, dict):
+        if part.get("anyOf") == schema.NUMBER_SCHEMA["anyOf"]:
+            return {"$ref": "#/components/schemas/Number"}
+        return {key: _with_number_named(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_with_number_named(one) for one in part]
+    return part

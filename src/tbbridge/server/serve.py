@@ -1,0 +1,138 @@
+"""The bridge as a running server: binds, opens, serves, and on SIGTERM or Ctrl-C stops in that order backwards.
+
+uvicorn speaks HTTP; the order of things is ours. The port is bound first, so that a taken one is found before any file is
+touched; the pipeline opens and closes around uvicorn's life, so that its errors reach the caller as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import uvicorn
+
+from tbbridge import limits
+from tbbridge.errors import CannotListen
+from tbbridge.server.app import CLOSE_SHARE, build_app
+from tbbridge.server.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+
+_BACKLOG: Final = 2048  # uvicorn's own; connections that wait while the journal is replayed
+
+
+async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | None = None) -> None:
+    """Run the bridge until SIGTERM or Ctrl-C, or until this is cancelled; then stop gracefully and return.
+
+    `on_ready` is called with the address (`http://127.0.0.1:6007`) as soon as points are taken. Raises `CannotListen`,
+    `LogFolderBusy` or `StorageFailed` if it cannot start; KeyboardInterrupt if a second Ctrl-C forced the stop.
+    """
+    with contextlib.closing(bind(settings.host, settings.port)) as listener:
+        app = build_app(settings)
+        config = uvicorn.Config(
+            app,
+            lifespan="off",  # entered here instead: uvicorn would turn an error of it into a log line and an exit
+            log_config=None,
+            log_level=settings.log_level,
+            access_log=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=limits.KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s * (1 - CLOSE_SHARE))),
+            server_header=False,
+        )
+        server = _Server(config, lambda: _announce(listener, settings, on_ready))
+        async with app.router.lifespan_context(app):
+            await _until_stopped(server, listener)
+
+
+async def _until_stopped(server: _Server, listener: socket.socket) -> None:
+    running = asyncio.create_task(server.serve(sockets=[listener]), name="tbbridge-http")
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await running
+        raise
+    if server.force_exit:
+        raise KeyboardInterrupt
+
+
+def _announce(listener: socket.socket, settings: ServerSettings, on_ready: Callable[[str], None] | None) -> None:
+    address = address_of(listener)
+    log.info("listening on %s, writing to %s", address, settings.logdir)
+    if on_ready is not None:
+        on_ready(address)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, told when it is ready, and content with having stopped: its own raises the signal once more."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+# --- the address --------------------------------------------------------------------------------------------------------
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens on `host` and `port` already. Raises `CannotListen` with the remedy."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise CannotListen(f"{host!r} is no address of this machine ({error}); try --host 127.0.0.1") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if hasattr(socket, "SO_REUSEPORT"):  # not on Windows, where SO_REUSEADDR would let two programs share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(_why_not(error, host, port)) from None
+    return listener
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"port {port} on {host} is taken by another program; stop it, or choose another with --port (0: a free one)"
+        case errno.EACCES:
+            return f"port {port} may not be used by this user: those below 1024 are the system's; choose another with --port"
+        case errno.EADDRNOTAVAIL:
+            return f"{host} is no address of this machine; try --host 127.0.0.1, or 0.0.0.0 for all its addresses"
+        case _:
+            return f"cannot listen on {host} port {port}: {error.strerror or error}; choose others with --host and --port"
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL under which `listener` is reached from this machine."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

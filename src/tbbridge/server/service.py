@@ -1,0 +1,64 @@
+"""What one app's routes share: its settings, the pipeline's door while it is open, the log folder's reader, and the counts.
+
+Made by `app.build_app` without any work; the door is opened in the app's lifespan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from tbbridge import limits
+from tbbridge.errors import QueueFull, Stopping
+from tbbridge.pipeline.door import Door, Health
+from tbbridge.server.settings import ServerSettings
+from tbbridge.server.totals import RequestTotals
+from tbbridge.store.catalog import Catalog
+
+
+class BodyBudget:
+    """Bytes of all request bodies that are being read and parsed at this moment."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.held_bytes = 0
+
+    def take(self, size: int) -> None:
+        """Raises `QueueFull` if `size` bytes more are too many now."""
+        if self.held_bytes + size > self.max_bytes:
+            message = f"request bodies of {self.held_bytes} bytes are being read, at most {self.max_bytes} are; send it again"
+            raise QueueFull(message)
+        self.held_bytes += size
+
+    def give_back(self, size: int) -> None:
+        """Those bytes are no longer held."""
+        self.held_bytes -= size
+
+
+@dataclass(slots=True)
+class Service:
+    """One app's state. Belongs to the event loop that runs the app."""
+
+    settings: ServerSettings
+    catalog: Catalog
+    totals: RequestTotals
+    bodies: BodyBudget
+    opened: Door | None = None
+    decompressions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.DECOMPRESS_THREADS))
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> Service:
+        """Everything but the door, which the lifespan opens."""
+        return cls(settings, Catalog(settings.logdir), RequestTotals(), BodyBudget(settings.bodies_in_flight_max_bytes))
+
+    @property
+    def door(self) -> Door:
+        """The pipeline's door. Raises `Stopping` before it is opened and after it is closed."""
+        if self.opened is None:
+            raise Stopping("the bridge is not open: it is starting or stopping; send it again in a moment")
+        return self.opened
+
+    @property
+    def health(self) -> Health:
+        """Whether batches are taken now."""
+        return Health(False, "the bridge is starting or stopping") if self.opened is None else self.opened.health

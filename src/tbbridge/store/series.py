@@ -1,0 +1,55 @@
+"""One tag's points read back, and how they are thinned out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbbridge.model import Float64s, Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one scalar tag in the order in which they were written: int64[n], float64[n], float64[n] seconds since 1970."""
+
+    steps: Int64s
+    values: Float64s
+    wall_times: Float64s
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def between(self, min_step: int | None, max_step: int | None) -> Series:
+        """The points with min_step <= step <= max_step; None: no such bound."""
+        if min_step is None and max_step is None:
+            return self
+        kept = np.ones(len(self), dtype=np.bool_)
+        if min_step is not None:
+            kept &= self.steps >= min_step
+        if max_step is not None:
+            kept &= self.steps <= max_step
+        return self._at(kept)
+
+    def downsampled(self, max_points: int) -> Series:
+        """At most `max_points` (2 or more) points: the first, the last, and the lowest and highest of equal stretches between.
+
+        So a spike survives, which a mean or every n-th point would lose.
+        """
+        if len(self) <= max_points:
+            return self
+        stretches = (max_points - 2) // 2
+        inner = self.values[1:-1]
+        edges = np.linspace(0, len(inner), stretches + 1).astype(np.intp)
+        lowest = np.where(np.isnan(inner), np.inf, inner)
+        highest = np.where(np.isnan(inner), -np.inf, inner)
+        chosen = [0, len(self) - 1]
+        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            chosen.append(1 + start + int(lowest[start:end].argmin()))
+            chosen.append(1 + start + int(highest[start:end].argmax()))
+        return self._at(np.unique(np.array(chosen)))
+
+    def _at(self, chosen: NDArray[Any]) -> Series:
+        return Series(self.steps[chosen], self.values[chosen], self.wall_times[chosen])
