@@ -127,9 +127,8 @@ class Pipeline:
         self._checkpoint_pool.shutdown()
         try:
             if clean and not self._store.has_pending:
-                self._rotate()
-                if self._checkpointing is not None:
-                    self._checkpointing.result()
+                self._store.journal.begin_next(self._store.ledger.next_index)
+                _Checkpoint(self._folder, self._store, self._stats).write()
         except OSError as error:
             log.warning("no checkpoint at the end (%s): the next start replays the journal instead", describe(error))
         finally:

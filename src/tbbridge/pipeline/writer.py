@@ -159,8 +159,7 @@ class Writer:
     def die(self) -> None:
         """The task ended by an error it did not expect: refuse everything from now on."""
         self._failure = "internal"
-        for request in self._queue.take_now():
-            request.fail(self.failure())
+        self._refuse([])
 
     async def settled(self) -> None:
         """Return when all groups journalled so far are in the event files."""
@@ -248,15 +247,18 @@ class Writer:
             log.error("storage failed: %s; nothing acknowledged is lost, new batches are refused until then", describe(error))
         self._failure = error
 
+    def _refuse(self, group: list[Request]) -> None:
+        for request in group + self._queue.take_now():
+            request.fail(self.failure())
+        for _, waiter in self._settlers:
+            if not waiter.done():
+                waiter.set_exception(self.failure())
+        self._settlers.clear()
+
     async def _recover(self, group: list[Request]) -> None:
         """Refuse `group` and what waits, then try the disk again and again until it works or the bridge stops."""
         while self._failure is not None and not self._stopping.is_set():
-            for request in group + self._queue.take_now():
-                request.fail(self.failure())
-            for _, waiter in self._settlers:
-                if not waiter.done():
-                    waiter.set_exception(self.failure())
-            self._settlers.clear()
+            self._refuse(group)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), RETRY_S)
             try:

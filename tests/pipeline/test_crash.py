@@ -1,0 +1,224 @@
+"""Invariant 2: whatever byte a process dies at, the next start leaves the files that an undisturbed run would have written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from folders import Clock, batch, event_files, open_pipeline, points, scalars
+
+from tbbridge.model import Batch, Buckets, Histogram, Text, tag_name
+from tbbridge.pipeline.door import Ack
+from tbbridge.pipeline.journal import list_segments
+
+TWO_BUCKETS = Buckets(np.array([0.0, 1.0]), np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+# Batches that between them open files, meet tags first and again, cross a varint's length, go back, and hold every kind.
+STORY: tuple[Batch, ...] = (
+    batch("a", scalars("loss", [1.0, 0.5], [126, 127]), Text(tag_name("note"), "begin"), writer="w", seq=1),
+    batch("a", scalars("loss", [0.25, float("nan")], [128, 129]), scalars("accuracy", [0.1]), writer="w", seq=2),
+    batch("b/c", Histogram(tag_name("weights"), buckets=TWO_BUCKETS), writer="w", seq=3),
+    batch("a", scalars("loss", [9.0], [3]), Histogram(tag_name("weights"), buckets=TWO_BUCKETS), writer="w", seq=4),
+    batch("b/c", scalars("loss", [7.0] * 40), writer="w", seq=5),
+)
+
+# Small, so that copying a folder with its preallocated segment is quick; no story fills one.
+SEGMENT_BYTES = 8 * 1024
+
+
+async def tell(logdir: Path, story: tuple[Batch, ...] = STORY, **settings: object) -> list[bool]:
+    """Send the story, one batch a group, each at a time of its own; return which of them were repeats."""
+    clock = Clock()
+    pipeline = await open_pipeline(logdir, **({"clock": clock, "segment_bytes": SEGMENT_BYTES} | settings))
+    repeats = []
+    for part in story:
+        clock.now = 1_700_000_000.0 + part.seq
+        repeats.append((await pipeline.submit(part, ack=Ack.WRITTEN)).duplicate)
+    await pipeline.close()
+    return repeats
+
+
+async def tell_and_die(logdir: Path, story: tuple[Batch, ...] = STORY) -> Path:
+    """Tell the story, and leave in `logdir` what a SIGKILL right behind it would: journal and files, no checkpoint of the end."""
+    live = logdir.with_name("live")
+    clock = Clock()
+    pipeline = await open_pipeline(live, clock=clock, segment_bytes=SEGMENT_BYTES)
+    for part in story:
+        clock.now = 1_700_000_000.0 + part.seq
+        await pipeline.submit(part, ack=Ack.WRITTEN)
+    shutil.copytree(live, logdir)
+    await pipeline.close()
+    shutil.rmtree(live)
+    return list_segments(logdir / ".tbbridge")[-1][1]
+
+
+async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_an_undisturbed_run(tmp_path: Path) -> None:
+    await tell(tmp_path / "undisturbed")
+    expected = event_files(tmp_path / "undisturbed")
+    segment = await tell_and_die(tmp_path / "dead")
+    journal = segment.read_bytes().rstrip(b"\0") + b"\0" * 64
+    shutil.rmtree(tmp_path / "dead" / "a")
+    shutil.rmtree(tmp_path / "dead" / "b")
+    survivors = []
+    for cut in range(len(journal) + 1):
+        logdir = tmp_path / "cut"
+        shutil.copytree(tmp_path / "dead", logdir)
+        (logdir / ".tbbridge" / segment.name).write_bytes(journal[:cut])
+        repeats = await tell(logdir)
+        assert event_files(logdir) == expected, f"cut at byte {cut}"
+        assert repeats == sorted(repeats, reverse=True), "what survives is a prefix"
+        survivors.append(sum(repeats))
+        shutil.rmtree(logdir)
+    assert survivors == sorted(survivors)
+    assert set(survivors) == set(range(len(STORY) + 1)), "each batch was torn once and whole once"
+
+
+async def test_event_files_cut_at_every_byte_are_completed_to_the_same_bytes(tmp_path: Path) -> None:
+    await tell_and_die(tmp_path / "dead")
+    expected = event_files(tmp_path / "dead")
+    state = tmp_path / "state"
+    (tmp_path / "dead" / ".tbbridge").rename(state)
+    for name, data in expected.items():
+        for cut in range(len(data) + 1):
+            shutil.copytree(state, tmp_path / "dead" / ".tbbridge")
+            (tmp_path / "dead" / name).write_bytes(data[:cut])
+            await (await open_pipeline(tmp_path / "dead", segment_bytes=SEGMENT_BYTES)).close()
+            assert event_files(tmp_path / "dead") == expected, f"{name} cut at byte {cut}"
+            shutil.rmtree(tmp_path / "dead" / ".tbbridge")
+
+
+async def test_event_bytes_that_a_power_cut_left_as_zeros_are_written_again(tmp_path: Path) -> None:
+    await tell_and_die(tmp_path / "dead")
+    expected = event_files(tmp_path / "dead")
+    for name, data in expected.items():
+        (tmp_path / "dead" / name).write_bytes(data[:50] + bytes(len(data) - 50))
+    await (await open_pipeline(tmp_path / "dead")).close()
+    assert event_files(tmp_path / "dead") == expected
+
+
+async def test_dying_again_and_again_during_replay_changes_nothing(tmp_path: Path) -> None:
+    await tell_and_die(tmp_path / "dead")
+    expected = event_files(tmp_path / "dead")
+    for _ in range(3):
+        pipeline = await open_pipeline(tmp_path / "dead")
+        shutil.copytree(tmp_path / "dead", tmp_path / "again")
+        await pipeline.close()
+        shutil.rmtree(tmp_path / "dead")
+        (tmp_path / "again").rename(tmp_path / "dead")
+        assert event_files(tmp_path / "dead") == expected
+
+
+async def test_many_segments_and_checkpoints_give_the_same_files_and_do_not_pile_up(tmp_path: Path) -> None:
+    story = tuple(batch(f"run{n % 3}", scalars("loss", [n] * 5), writer="w", seq=n) for n in range(1, 120))
+    await tell(tmp_path / "one", story)
+    await tell(tmp_path / "many", story, segment_bytes=400)
+    assert event_files(tmp_path / "many") == event_files(tmp_path / "one")
+    assert len(list((tmp_path / "many" / ".tbbridge").iterdir())) < 10
+    for half in (story[:70], story):
+        repeats = await tell(tmp_path / "halves", half, segment_bytes=400)
+    assert repeats == [True] * 70 + [False] * 49
+    assert event_files(tmp_path / "halves") == event_files(tmp_path / "one")
+
+
+def flip(path: Path, offset: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 0x10
+    path.write_bytes(bytes(data))
+
+
+async def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path: Path) -> None:
+    logdir = tmp_path / "runs"
+    await tell(logdir, STORY[:2])
+    await tell(logdir, STORY[:3])
+    newest = sorted((logdir / ".tbbridge").glob("checkpoint-*"))[-1]
+    flip(newest, newest.stat().st_size // 2)
+    pipeline = await open_pipeline(logdir)
+    assert [str(newest) in line for line in pipeline.stats.lost_entries] == [True]
+    await pipeline.close()
+    assert await tell(logdir) == [True, True, True, False, False]
+    await tell(tmp_path / "undisturbed")
+    assert event_files(logdir) == event_files(tmp_path / "undisturbed")
+
+
+async def test_a_flipped_byte_before_acknowledged_entries_is_reported_and_what_is_before_it_kept(tmp_path: Path) -> None:
+    logdir = tmp_path / "dead"
+    segment = await tell_and_die(logdir)
+    before = event_files(logdir)
+    second = segment.read_bytes().find(b"accuracy")
+    flip(segment, second)
+    pipeline = await open_pipeline(logdir)
+    [line] = pipeline.stats.lost_entries
+    assert segment.name in line
+    assert "was acknowledged" in line
+    damaged_at = int(line.split("damaged at byte ")[1].split()[0])
+    assert damaged_at < second
+    await pipeline.submit(batch("a", scalars("loss", [1.0], [1000])), ack=Ack.WRITTEN)
+    await pipeline.close()
+    after = event_files(logdir)
+    assert all(after[name] == data for name, data in before.items()), "what was in the event files stays"
+    assert len(after) == len(before) + 1, "and the run goes on in a later file"
+    assert (logdir / ".tbbridge" / (segment.name + ".damaged")).exists()
+    pipeline = await open_pipeline(logdir)
+    assert pipeline.stats.lost_entries == []
+    await pipeline.close()
+
+
+async def test_a_segment_that_vanished_is_reported(tmp_path: Path) -> None:
+    logdir = tmp_path / "runs"
+    pipeline = await open_pipeline(logdir, segment_bytes=300)
+    for part in STORY:
+        await pipeline.submit(part, ack=Ack.WRITTEN)
+    shutil.copytree(logdir, tmp_path / "dead")
+    await pipeline.close()
+    segments = list_segments(tmp_path / "dead" / ".tbbridge")
+    assert len(segments) > 2
+    segments[-2][1].unlink()
+    pipeline = await open_pipeline(tmp_path / "dead")
+    assert len(pipeline.stats.lost_entries) == 1
+    await pipeline.close()
+
+
+@pytest.mark.parametrize("when", ["before the crash", "while it was down"])
+async def test_a_run_deleted_by_hand_stays_deleted_over_a_crash(tmp_path: Path, when: str) -> None:
+    live, dead = tmp_path / "live", tmp_path / "dead"
+    pipeline = await open_pipeline(live)
+    await pipeline.submit(batch("kept", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    await pipeline.submit(batch("gone", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    await pipeline.close()
+    pipeline = await open_pipeline(live)
+    await pipeline.submit(batch("gone", scalars("x", [2.0])), ack=Ack.WRITTEN)
+    if when == "before the crash":
+        shutil.rmtree(live / "gone")
+        await pipeline.submit(batch("kept", scalars("x", [2.0])), ack=Ack.WRITTEN)
+    shutil.copytree(live, dead)
+    await pipeline.close()
+    shutil.rmtree(dead / "gone", ignore_errors=True)
+    pipeline = await open_pipeline(dead)
+    assert {run for run, _ in points(dead)} == {"kept"}
+    await pipeline.submit(batch("gone", scalars("x", [3.0])), ack=Ack.WRITTEN)
+    assert points(dead)["gone", "x"] == [(0, 3.0)]
+    await pipeline.close()
+
+
+async def test_a_run_deleted_and_begun_again_does_not_come_back_twice_in_replay(tmp_path: Path) -> None:
+    live, dead = tmp_path / "live", tmp_path / "dead"
+    pipeline = await open_pipeline(live)
+    await pipeline.submit(batch("a", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    shutil.rmtree(live / "a")
+    await pipeline.submit(batch("a", scalars("x", [2.0])), ack=Ack.WRITTEN)
+    shutil.copytree(live, dead)
+    await pipeline.close()
+    await (await open_pipeline(dead)).close()
+    assert event_files(dead) == event_files(live)
+
+
+@pytest.mark.parametrize("kill", [lambda folder: None, lambda folder: (folder / "lock").unlink()])
+async def test_an_empty_state_folder_or_one_without_its_lock_file_starts(
+    tmp_path: Path, kill: Callable[[Path], object]
+) -> None:
+    (tmp_path / ".tbbridge").mkdir()
+    (tmp_path / ".tbbridge" / "lock").touch()
+    kill(tmp_path / ".tbbridge")
+    await (await open_pipeline(tmp_path)).close()
