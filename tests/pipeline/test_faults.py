@@ -1,0 +1,196 @@
+"""A disk that refuses: nothing acknowledged is lost, nothing is taken by halves, and it goes on by itself afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from folders import batch, event_files, open_pipeline, points, scalars
+
+from tbbridge.errors import StorageFailed
+from tbbridge.model import run_name
+from tbbridge.pipeline import disk, writer
+from tbbridge.pipeline.door import Ack
+from tbbridge.pipeline.pipeline import Pipeline
+
+
+class FailingDisk:
+    """Stands before os.pwrite and os.fdatasync: lets `allowed` bytes through to paths that `concerns`, then refuses.
+
+    It does not check that the pipeline writes by these calls only; the e2e tests fill a real file system.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error: int | None = None
+        self.allowed = 0
+        self.sync_fails = False
+        self.concerns: Callable[[str], bool] = lambda path: True
+        self._pwrite, self._sync = os.pwrite, disk.sync_data
+        monkeypatch.setattr(os, "pwrite", self.pwrite)
+        monkeypatch.setattr(disk, "sync_data", self.sync_data)
+        monkeypatch.setattr(writer, "RETRY_S", 0.01)
+
+    def pwrite(self, fd: int, data: memoryview, offset: int) -> int:
+        if self.error is None or not self.concerns(os.readlink(f"/proc/self/fd/{fd}")):
+            return self._pwrite(fd, data, offset)
+        if self.allowed == 0:
+            raise OSError(self.error, os.strerror(self.error))
+        part = min(self.allowed, len(data))
+        self.allowed -= part
+        return self._pwrite(fd, data[:part], offset)
+
+    def sync_data(self, fd: int) -> None:
+        if self.sync_fails:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self._sync(fd)
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> FailingDisk:
+    return FailingDisk(monkeypatch)
+
+
+async def until_ready(pipeline: Pipeline) -> None:
+    async with asyncio.timeout(20):
+        while not pipeline.health.ready:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 40])
+@pytest.mark.parametrize(("code", "status"), [(errno.ENOSPC, 507), (errno.EIO, 503)])
+async def test_a_journal_that_cannot_be_written_refuses_and_takes_the_retry_later(
+    tmp_path: Path, failing: FailingDisk, allowed: int, code: int, status: int
+) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await pipeline.submit(batch("a", scalars("x", [1.0]), writer="w", seq=1))
+    failing.error, failing.allowed, failing.concerns = code, allowed, lambda path: path.endswith(".journal")
+    second = batch("a", scalars("x", [2.0]), scalars("y", [1.0]), writer="w", seq=2)
+    for _ in range(3):
+        with pytest.raises(StorageFailed) as caught:
+            await pipeline.submit(second)
+        assert caught.value.status == status
+    assert not pipeline.health.ready
+    failing.error = None
+    await until_ready(pipeline)
+    assert not (await pipeline.submit(second, ack=Ack.WRITTEN)).duplicate
+    await pipeline.close()
+    assert points(tmp_path) == {("a", "x"): [(0, 1.0), (1, 2.0)], ("a", "y"): [(0, 1.0)]}
+
+
+async def test_after_a_failed_sync_the_segment_is_left_and_a_crash_then_does_not_bring_the_refused_batch_back(
+    tmp_path: Path, failing: FailingDisk
+) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await pipeline.submit(batch("a", scalars("x", [1.0])))
+    failing.sync_fails = True
+    with pytest.raises(StorageFailed):
+        await pipeline.submit(batch("a", scalars("x", [2.0])))
+    failing.sync_fails = False
+    await until_ready(pipeline)
+    await pipeline.submit(batch("a", scalars("x", [3.0])), ack=Ack.WRITTEN)
+    pipeline._store.files.close()
+    pipeline._lock.release()  # as if killed: the next owner replays both segments
+    for name in event_files(tmp_path):
+        (tmp_path / name).write_bytes(b"")
+    again = await open_pipeline(tmp_path)
+    assert points(tmp_path) == {("a", "x"): [(0, 1.0), (1, 3.0)]}
+    await again.close()
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 60])
+async def test_an_event_file_that_cannot_be_written_gets_the_same_bytes_later(
+    tmp_path: Path, failing: FailingDisk, allowed: int
+) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await pipeline.submit(batch("a", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    failing.error, failing.allowed, failing.concerns = errno.ENOSPC, allowed, lambda path: "tfevents" in path
+    receipt = await pipeline.submit(batch("a", scalars("x", [2.0, 3.0])))
+    assert receipt.accepted == 2, "the journal has it"
+    waiting = asyncio.create_task(pipeline.settled())
+    with pytest.raises(StorageFailed, match="free some space"):
+        await waiting
+    with pytest.raises(StorageFailed):
+        await pipeline.submit(batch("a", scalars("x", [4.0])))
+    assert "disk is full" in pipeline.health.reason
+    failing.error = None
+    await until_ready(pipeline)
+    await pipeline.submit(batch("a", scalars("x", [5.0])), ack=Ack.WRITTEN)
+    assert points(tmp_path) == {("a", "x"): [(0, 1.0), (1, 2.0), (2, 3.0), (3, 5.0)]}
+    assert len(event_files(tmp_path)) == 1
+    await pipeline.close()
+
+
+async def test_stopping_while_the_disk_refuses_leaves_the_rest_to_the_next_start(tmp_path: Path, failing: FailingDisk) -> None:
+    pipeline = await open_pipeline(tmp_path, close_timeout_s=0.05)
+    failing.error, failing.concerns = errno.ENOSPC, lambda path: "tfevents" in path
+    await pipeline.submit(batch("a", scalars("x", [1.0, 2.0])))
+    await pipeline.close()
+    failing.error = None
+    again = await open_pipeline(tmp_path)
+    assert points(tmp_path) == {("a", "x"): [(0, 1.0), (1, 2.0)]}
+    await again.close()
+
+
+async def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: real(fd, data[: max(1, len(data) // 3)], offset))
+    pipeline = await open_pipeline(tmp_path)
+    await pipeline.submit(batch("a", scalars("x", range(100))), ack=Ack.WRITTEN)
+    await pipeline.close()
+    assert [value for _, value in points(tmp_path)["a", "x"]] == list(range(100))
+
+
+async def test_a_checkpoint_that_fails_keeps_the_journal_it_was_to_replace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = await open_pipeline(tmp_path, segment_bytes=300)
+
+    def refuse(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(disk, "replace_durably", refuse)
+    for step in range(30):
+        await pipeline.submit(batch("a", scalars("x", [step], [step])), ack=Ack.WRITTEN)
+    await pipeline.close()
+    monkeypatch.undo()
+    for name in event_files(tmp_path):
+        (tmp_path / name).write_bytes(b"")
+    await (await open_pipeline(tmp_path)).close()
+    assert len(points(tmp_path)["a", "x"]) == 30
+
+
+async def test_an_unexpected_error_in_the_writer_answers_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = await open_pipeline(tmp_path)
+
+    def broken(entries: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pipeline._store, "publish", broken)
+    sends = [pipeline.submit(batch("a", scalars("x", [1.0])), ack=Ack.WRITTEN) for _ in range(3)]
+    outcomes = await asyncio.gather(*sends, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StorageFailed] * 3
+    assert not pipeline.health.ready
+    with pytest.raises(StorageFailed, match="internal error"):
+        await pipeline.submit(batch("a", scalars("x", [1.0])))
+    assert "the writer stopped" in caplog.text
+    monkeypatch.undo()
+    await pipeline.close()
+    again = await open_pipeline(tmp_path)
+    assert len(points(tmp_path)["a", "x"]) == 3, "the journal had them"
+    await again.close()
+
+
+async def test_a_run_name_is_the_only_way_to_a_path(tmp_path: Path) -> None:
+    logdir = tmp_path / "runs"
+    pipeline = await open_pipeline(logdir)
+    for name in ("lr=1e-3,λ=1e-1", "a b/c;d'e\"f$(g)`h`", "-rf", "ünï", "x" * 255):
+        await pipeline.submit(batch(run_name(name), scalars("x", [1.0])), ack=Ack.WRITTEN)
+    await pipeline.close()
+    assert len(points(logdir)) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
