@@ -141,7 +141,8 @@ class JournalReader:
                 return
             if self._next_index is None:
                 self._next_index = header.first_index
-            following = headers[position + 1][2] if position + 1 < len(headers) else None
+            follows = position + 1 < len(headers) and headers[position + 1][0] == number + 1
+            following = headers[position + 1][2] if follows else None
             yield from self._entries(number, path, None if following is None else following.previous_length)
             if self.damage is not None:
                 return
