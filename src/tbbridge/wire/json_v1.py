@@ -8,6 +8,7 @@ Bytes in, values out: no files, no clock, no asyncio.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -216,6 +217,9 @@ def _careful_summaries(items: Iterable[Any], errors: ItemErrors, path: str) -> I
             yield summary
 
 
+_LARGEST_FLOAT: Final = int(sys.float_info.max)
+
+
 def _with_numbers(item: Any, name: str) -> Any:
     """`item` with the strings that stand for numbers in its field `name` as those numbers."""
     if isinstance(item, dict) and name in item:
@@ -227,11 +231,8 @@ def _with_numbers(item: Any, name: str) -> Any:
 def _number(came: Any) -> Any:
     if type(came) is str:
         return schema.SPECIAL_NUMBERS.get(came, came)
-    if type(came) is int:
-        try:
-            return float(came)
-        except OverflowError:  # as pydantic reads it from the bytes
-            return float("inf") if came > 0 else float("-inf")
+    if type(came) is int and not -_LARGEST_FLOAT <= came <= _LARGEST_FLOAT:  # infinite, as pydantic reads it from the bytes
+        return float("inf") if came > 0 else float("-inf")
     return came
 
 
