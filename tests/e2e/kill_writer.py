@@ -1,24 +1,22 @@
 """A writer for test_kills.py, run as a process of its own: logs points, whose value is their position, until told to stop.
 
-Its last line of output is how many it logged to each series. Exits 0 only if all of them are on the server's disk.
+Each burst is flushed, so that a request is under way nearly all the time and a kill of the server meets one. The last line of
+output is how many points went to each series, and how many requests were repeated. Exits 0 only if all is on disk.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 from tbbridge import Client
 
-BURST = 20
-PAUSE_S = 0.02
-FLUSH_TIMEOUT_S = 60.0
+BURST = 3
 
 
-def main(url: str, name: str, stop: Path) -> None:
+def main(url: str, name: str, ack: str, stop: Path) -> None:
     position = 0
-    with Client(url) as client:
+    with Client(url, ack=ack) as client:
         own, shared = client.run(f"own/{name}"), client.run("shared")
         while not stop.exists():
             for _ in range(BURST):
@@ -27,10 +25,9 @@ def main(url: str, name: str, stop: Path) -> None:
                 shared.step(position)
                 shared.add_scalar(name, position)
                 position += 1
-            time.sleep(PAUSE_S)
-        client.flush(FLUSH_TIMEOUT_S)
-    sys.stdout.write(f"{position}\n")
+            client.flush()
+        sys.stdout.write(f"{position} {client.stats.retries}\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))
