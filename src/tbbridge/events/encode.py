@@ -13,7 +13,7 @@ from tbbridge.events.summaries import encode_histogram, encode_text
 from tbbridge.model import Histogram, RunBatch, Summary, Text
 
 
-def encode_run(batch: RunBatch, described: Container[str]) -> bytes:
+def encode_run(batch: RunBatch, described: Container[str]) -> bytes | bytearray:
     """The records of a settled batch: scalars (ordered as scalars.py says), then summaries in their order.
 
     The first value of each tag that is not in `described` carries the tag's metadata: TensorBoard never shows a tag whose first
@@ -22,7 +22,7 @@ def encode_run(batch: RunBatch, described: Container[str]) -> bytes:
     scalars = encode_scalars(batch.scalars, described)
     if not batch.summaries:
         return scalars
-    parts = [scalars]
+    parts: list[bytes | bytearray] = [scalars]
     met = {column.tag for column in batch.scalars}
     for summary in batch.summaries:
         parts.append(_encode_summary(summary, describe=summary.tag not in met and summary.tag not in described))

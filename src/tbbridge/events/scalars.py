@@ -31,6 +31,7 @@ from tbbridge.model import Float64s, Int64s, ScalarColumns, join_columns
 UInt8s: TypeAlias = NDArray[np.uint8]
 Float32s: TypeAlias = NDArray[np.float32]
 Positions: TypeAlias = NDArray[np.intp]
+Rows: TypeAlias = NDArray[np.void]
 
 # Below this many points, records made one by one come out ahead of setting up arrays (measured: about 1 us a record). Likewise
 # a group must have this many points on average to be worth its own setting up (about 40 us).
@@ -58,12 +59,12 @@ _FLOAT = struct.Struct("<f")
 _UINT32 = struct.Struct("<I")
 
 
-def encode_scalars(columns: Sequence[ScalarColumns], described: Container[str]) -> bytes:
+def encode_scalars(columns: Sequence[ScalarColumns], described: Container[str]) -> bytes | bytearray:
     """The points of `columns` as framed records, in each column's order; `steps` and `wall_times` must be filled in.
 
     The first point of a tag that is not in `described` carries the metadata that TensorBoard wants once a tag and file. Values
-    are narrowed to float32, as TensorBoard's files hold them: what is too large becomes infinite. Raises ValueError if a column
-    is not settled.
+    are narrowed to float32, as TensorBoard's files hold them: what is too large becomes infinite. A bytearray is returned where
+    making bytes would copy it all. Raises ValueError if a column is not settled.
     """
     if len(columns) > 1:
         columns = join_columns(columns)
@@ -201,7 +202,7 @@ class _Layout:
     value_at: int
 
 
-def _encode_in_groups(columns: Sequence[ScalarColumns], described: Container[str]) -> bytes:
+def _encode_in_groups(columns: Sequence[ScalarColumns], described: Container[str]) -> bytes | bytearray:
     points = _behind_each_other(columns)
     tags = [column.tag.encode() for column in columns]
     segments = _segments(columns, tags, points.codes, described)
@@ -213,19 +214,25 @@ def _encode_in_groups(columns: Sequence[ScalarColumns], described: Container[str
     if (order[1:] < order[:-1]).any():
         points = _in_order(points, segments.starts[order], segments.counts[order])
 
-    blocks = []
+    parts = []
+    size = 0
     first = 0
     for group in groups:
         counts = segments.counts[group]
         last = first + int(counts.sum())
-        part = _Points(
-            points.values[first:last], points.steps[first:last], points.wall_times[first:last], points.codes[first:last]
-        )
         group_tags = [tags[column] for column in segments.columns[group].tolist()]
-        templates, layout = _templates(group_tags, int(part.codes[0]), bool(segments.describing[group[0]]))
-        blocks.append(_records(part, templates, counts, layout))
+        templates, layout = _templates(group_tags, int(points.codes[first]), bool(segments.describing[group[0]]))
+        parts.append((slice(first, last), templates, counts, layout))
+        size += (last - first) * layout.record_bytes
         first = last
-    return b"".join(blocks)
+
+    out = bytearray(size)  # the only large allocation: touching new memory costs more than the work
+    at = 0
+    for part, templates, counts, layout in parts:
+        rows = np.frombuffer(out, np.dtype((np.void, layout.record_bytes)), part.stop - part.start, at)
+        _write_rows(rows, points.values[part], points.steps[part], points.wall_times[part], templates, counts, layout)
+        at += rows.nbytes
+    return out
 
 
 def _behind_each_other(columns: Sequence[ScalarColumns]) -> _Points:
@@ -297,24 +304,28 @@ def _templates(tags: Sequence[bytes], code: int, describing: bool) -> tuple[list
     return [b"".join((head, tag, tail)) for tag in tags], layout
 
 
-def _records(points: _Points, templates: Sequence[bytes], counts: Positions, layout: _Layout) -> memoryview:
+def _write_rows(
+    rows: Rows,
+    values: Float32s,
+    steps: Int64s,
+    wall_times: Float64s,
+    templates: Sequence[bytes],
+    counts: Positions,
+    layout: _Layout,
+) -> None:
     """The records of one group: `counts[i]` rows of `templates[i]`, with the points' bytes and the CRCs filled in."""
-    row_type = np.dtype((np.void, layout.record_bytes))
-    template_rows = np.frombuffer(b"".join(templates), row_type)
+    template_rows = np.frombuffer(b"".join(templates), rows.dtype)
     template_crcs = np.array([crc32c(template[HEADER_BYTES:-FOOTER_BYTES]) for template in templates], np.uint32)
     template_of_row = np.repeat(np.arange(len(templates)), counts) if len(templates) > 1 else None
-    rows = np.empty(len(points.values), row_type)
     for start in range(0, len(rows), _ROWS_AT_A_TIME):
-        stretch = slice(start, start + _ROWS_AT_A_TIME)
-        some_rows = rows[stretch]
+        some = slice(start, start + _ROWS_AT_A_TIME)
         if template_of_row is None:
-            some_rows[:] = template_rows[0]
-            crcs = np.full(len(some_rows), template_crcs[0])
+            rows[some] = template_rows[0]
+            crcs = np.full(len(rows[some]), template_crcs[0])
         else:
-            some_rows[:] = template_rows[template_of_row[stretch]]
-            crcs = template_crcs[template_of_row[stretch]]
-        _fill(some_rows, crcs, points.values[stretch], points.steps[stretch], points.wall_times[stretch], layout)
-    return rows.view(np.uint8).data
+            rows[some] = template_rows[template_of_row[some]]
+            crcs = template_crcs[template_of_row[some]]
+        _fill(rows[some], crcs, values[some], steps[some], wall_times[some], layout)
 
 
 def _fill(
