@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tbbridge import limits
 from tbbridge.events import event_pb2 as pb
 from tbbridge.events.crc32c import Buffer
-from tbbridge.events.rows import damaged_rows, is_worth_rows, plain_scalars
+from tbbridge.events.rows import PlainScalars, damaged_rows, is_worth_rows, plain_scalars
 from tbbridge.events.tfrecord import OVERHEAD_BYTES, Corrupt, End, Frame, Torn, read_frame
 from tbbridge.model import Float64s, Int64s
 
@@ -185,6 +185,9 @@ class _Reading:
     plugins: dict[str, str]
     records: int = 0
     numbers: dict[str, int] = field(default_factory=dict)  # of the tags of scalars
+    plain_since: dict[str, int] = field(
+        default_factory=dict
+    )  # record of each tag's first plain scalar; rows run ahead of order
     points: list[_Points] = field(default_factory=list)
     summaries: list[StoredSummary] = field(default_factory=list)
 
@@ -224,23 +227,27 @@ class _Reading:
             rows, positions = rows[:whole], positions[:whole]
         unread = np.ones(len(rows), np.bool_)
         for found in plain_scalars(rows):
-            numbers = self._numbers(found.tags)
+            records = self.records + positions[found.rows]
+            numbers = self._numbers(found, records)
             if numbers is None:
                 continue  # a tag is not UTF-8: protobuf finds out which record it is
-            self.points.append(
-                _Points(
-                    numbers[found.tag_of_row], self.records + positions[found.rows], found.steps, found.values, found.wall_times
-                )
-            )
+            self.points.append(_Points(numbers[found.tag_of_row], records, found.steps, found.values, found.wall_times))
             unread[found.rows] = False
         others.append(positions[unread])
         return first_damaged
 
-    def _numbers(self, raw_tags: list[bytes]) -> Positions | None:
+    def _numbers(self, found: PlainScalars, records: Positions) -> Positions | None:
+        """The numbers of the tags, in their order; None if one is not UTF-8."""
         try:
-            tags = [raw.decode() for raw in raw_tags]
+            tags = [raw.decode() for raw in found.tags]
         except UnicodeDecodeError:
             return None
+        first_records = np.empty(len(tags), np.int64)
+        first_records[found.tag_of_row[::-1]] = records[
+            ::-1
+        ]  # of several for one tag the last assigned stays: its first record
+        for tag, record in zip(tags, first_records.tolist(), strict=True):
+            self.plain_since[tag] = min(record, self.plain_since.get(tag, record))
         return np.array([self.numbers.setdefault(tag, len(self.numbers)) for tag in tags], np.int64)
 
     def _take_singly(self, buffer: Buffer | mmap.mmap, walk: _Walk, positions: Positions, good: int) -> Corrupt | None:
@@ -281,7 +288,7 @@ class _Reading:
         for value in event.summary.value:
             plugin = self.plugins.get(value.tag)
             if plugin is None:
-                plugin = _plugin_of(value)
+                plugin = SCALARS if self.plain_since.get(value.tag, record) < record else _plugin_of(value)
                 if plugin:
                     self.plugins[value.tag] = plugin
             number = _scalar_of(value, plugin)
