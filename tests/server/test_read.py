@@ -1,0 +1,182 @@
+"""What was written is read back: at once, exactly, thinned out on demand, and whoever wrote it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+
+import numpy as np
+import pytest
+from tensorboardX import SummaryWriter
+
+from tbbridge import limits
+
+JSON = {"content-type": "application/json"}
+
+
+async def write(client, run, query="", **column):
+    body = {"runs": [{"run": run, "scalars": [{"tag": "loss", **column}]}]}
+    answer = await client.post("/api/v1/write" + query, content=json.dumps(body), headers=JSON)
+    assert answer.status_code in (200, 202), answer.text
+
+
+async def read(client, run, tag="loss", **query):
+    answer = await client.get("/api/v1/scalars", params={"run": run, "tag": tag, **query})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_read_after_a_200_sees_the_point(client):
+    for step in range(30):
+        await write(client, "a", steps=[step], values=[step / 4])
+        assert (await read(client, "a"))["steps"] == list(range(step + 1))
+
+
+async def test_many_writers_each_read_their_own(client):
+    async def one(name: str) -> None:
+        for step in range(10):
+            await write(client, name, steps=[step], values=[1.0])
+            assert (await read(client, name))["steps"] == list(range(step + 1))
+
+    await asyncio.gather(*(one(f"group/{number}") for number in range(8)))
+
+
+async def test_values_come_back_as_tensorboard_holds_them(client):
+    values = [0.1, 1e39, -0.0, 1e-46, "NaN", "-Infinity"]
+    steps = [-(2**63), -1, 0, 2**31, 2**53 + 1, 2**63 - 1]
+    await write(client, "a", steps=steps, values=values, wall_times=[0, -1.5, 1e9, 2e9, 3e9, 4e9])
+    got = await read(client, "a")
+    assert got["steps"] == steps
+    assert got["values"] == [float(np.float32(0.1)), "Infinity", 0.0, 0.0, "NaN", "-Infinity"]
+    assert math.copysign(1, got["values"][2]) == -1
+    assert got["wall_times"] == [0.0, -1.5, 1e9, 2e9, 3e9, 4e9]
+
+
+@pytest.mark.parametrize(
+    ("query", "steps"),
+    [
+        ({}, list(range(10))),
+        ({"min_step": 7}, [7, 8, 9]),
+        ({"max_step": 2}, [0, 1, 2]),
+        ({"min_step": 3, "max_step": 4}, [3, 4]),
+        ({"min_step": 100}, []),
+    ],
+)
+async def test_steps_bound_what_is_read(client, query, steps):
+    await write(client, "a", steps=list(range(10)), values=[1.0] * 10)
+    got = await read(client, "a", **query)
+    assert (got["steps"], got["count"]) == (steps, len(steps))
+    assert len(got["values"]) == len(got["wall_times"]) == len(steps)
+
+
+async def test_max_points_keeps_the_spike_and_both_ends(client):
+    values = [math.sin(step / 100) for step in range(10_000)]
+    values[4321] = 99.0
+    await write(client, "a", steps=list(range(10_000)), values=values)
+    got = await read(client, "a", max_points=100)
+    assert len(got["steps"]) <= 100
+    assert got["count"] == 10_000
+    assert (got["steps"][0], got["steps"][-1]) == (0, 9999)
+    assert got["values"][got["steps"].index(4321)] == 99.0
+    assert got["steps"] == sorted(set(got["steps"]))
+
+
+async def test_an_answer_in_pieces_is_the_same_json(client, monkeypatch):
+    count = 2 * limits.READ_PIECE_POINTS + 1
+    values = [float(step % 1000) for step in range(count - 1)] + ["NaN"]
+    await write(client, "a/'\"b", steps=list(range(count)), values=values)
+    got = await read(client, "a/'\"b")
+    assert (got["run"], got["count"], got["steps"], got["values"]) == ("a/'\"b", count, list(range(count)), values)
+    monkeypatch.setattr(limits, "READ_MAX_POINTS", 1000)
+    answer = await client.get("/api/v1/scalars", params={"run": "a/'\"b", "tag": "loss"})
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "max_points")
+    assert (await read(client, "a/'\"b", max_points=1000))["count"] == count
+
+
+async def test_runs_are_listed_with_what_they_hold(client):
+    body = {
+        "runs": [
+            {
+                "run": "b/ä,lr=1e-3",
+                "scalars": [{"tag": "x", "steps": [5, 7], "values": [1, 2], "wall_times": [10, 20]}],
+                "summaries": [
+                    {"kind": "text", "tag": "note", "text": "hi", "step": 1, "wall_time": 5},
+                    {"kind": "histogram", "tag": "w", "values": [1, 2], "step": 9, "wall_time": 30},
+                ],
+            },
+            {"run": "a", "scalars": [{"tag": "x", "values": [1]}]},
+        ]
+    }
+    await client.post("/api/v1/write", content=json.dumps(body), headers=JSON)
+    first, second = (await client.get("/api/v1/runs")).json()["runs"]
+    assert (first["run"], first["points"], first["tags"]) == ("a", 1, None)
+    assert second.pop("size_bytes") > 100
+    assert second == {
+        "run": "b/ä,lr=1e-3",
+        "tag_counts": {"scalar": 1, "text": 1, "histogram": 1},
+        "points": 4,
+        "first_step": 1,
+        "last_step": 9,
+        "first_wall_time": 5.0,
+        "last_wall_time": 30.0,
+        "tags": None,
+    }
+    (one,) = (await client.get("/api/v1/runs", params={"run": "b/ä,lr=1e-3"})).json()["runs"]
+    x, note, _ = one["tags"]
+    assert x == {
+        "tag": "x",
+        "kind": "scalar",
+        "count": 2,
+        "first_step": 5,
+        "last_step": 7,
+        "first_wall_time": 10.0,
+        "last_wall_time": 20.0,
+    }
+    assert (note["tag"], note["kind"]) == ("note", "text")
+
+
+async def test_files_of_other_writers_are_read_too(client, settings):
+    with SummaryWriter(str(settings.logdir / "theirs")) as writer:
+        for step in range(100):
+            writer.add_scalar("loss", step / 8, step, walltime=1000 + step)
+        writer.add_text("note", "hi", 3)
+    got = await read(client, "theirs")
+    assert (got["steps"], got["values"]) == (list(range(100)), [step / 8 for step in range(100)])
+    (run,) = (await client.get("/api/v1/runs", params={"run": "theirs"})).json()["runs"]
+    assert run["tag_counts"] == {"scalar": 1, "text": 1}
+
+
+async def test_a_misspelt_name_is_told_what_it_may_mean(client):
+    await write(client, "digits/lr=1e-3", values=[1.0])
+    for query, hint in (
+        ({"run": "digits/lr=1e3", "tag": "loss"}, "lr=1e-3"),
+        ({"run": "digits/lr=1e-3", "tag": "los"}, "'loss'"),
+    ):
+        answer = await client.get("/api/v1/scalars", params=query)
+        assert answer.status_code == 404
+        assert hint in answer.json()["detail"]
+
+
+async def test_a_tag_that_is_no_scalar_says_what_it_is(client):
+    body = {"runs": [{"run": "a", "summaries": [{"kind": "text", "tag": "note", "text": "hi"}]}]}
+    await client.post("/api/v1/write", content=json.dumps(body), headers=JSON)
+    answer = await client.get("/api/v1/scalars", params={"run": "a", "tag": "note"})
+    assert (answer.status_code, "kind text" in answer.json()["detail"]) == (404, True)
+
+
+async def test_metrics_count_what_happened(client):
+    await write(client, "a", values=[1.0, 2.0])
+    await client.get("/made/up/by/a/stranger")
+    text = (await client.get("/metrics")).text
+    assert "tbbridge_points_total 2.0" in text
+    assert "tbbridge_ready 1.0" in text
+    assert 'tbbridge_requests_total{method="POST",route="/api/v1/write",status="200"} 1.0' in text
+    assert 'tbbridge_requests_total{method="GET",route="none",status="404"} 1.0' in text
+    assert 'tbbridge_request_seconds_count{route="/api/v1/write"} 1.0' in text
+    assert "stranger" not in text
+
+
+async def test_version_says_what_runs(client):
+    answer = (await client.get("/api/v1/version")).json()
+    assert (answer["api"], answer["version"].count(".")) == (1, 2)
