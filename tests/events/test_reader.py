@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -291,6 +291,7 @@ def records(draw: st.DrawFn) -> bytes:
 
 
 @given(st.lists(records(), max_size=25))
+@example([event(simple("a", 1)), event(simple("loss", 1), simple("b", 2)), event(simple("b", 3), wall_time=-0.0)])
 def test_rows_and_single_records_read_the_same(parts: list[bytes]) -> None:
     chunk = both_ways(b"".join(parts))
     expected: dict[str, list[tuple[int, float]]] = {}

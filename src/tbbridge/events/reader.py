@@ -356,15 +356,16 @@ def _series(tags: list[str], points: list[_Points]) -> dict[str, Series]:
     )
     if (all_points.records[1:] < all_points.records[:-1]).any():
         all_points = all_points.at(np.argsort(all_points.records, kind="stable"))
-    numbers = all_points.tags
-    if (numbers[1:] < numbers[:-1]).any():
+    places = np.arange(len(all_points.tags))  # in file order
+    if (all_points.tags[1:] < all_points.tags[:-1]).any():
         # numpy sorts 16 bits stably by counting, several times faster than 64 by comparing.
-        all_points = all_points.at(np.argsort(numbers.astype(np.uint16) if len(tags) <= 1 << 16 else numbers, kind="stable"))
-        numbers = all_points.tags
-    bounds = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1))
-    stretches = zip(all_points.records[bounds[:-1]].tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+        numbers = all_points.tags.astype(np.uint16) if len(tags) <= 1 << 16 else all_points.tags
+        places = np.argsort(numbers, kind="stable")
+        all_points = all_points.at(places)
+    bounds = np.flatnonzero(np.diff(all_points.tags, prepend=-1, append=-1))
+    stretches = zip(places[bounds[:-1]].tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
     return {
-        tags[numbers[start]]: Series(
+        tags[all_points.tags[start]]: Series(
             all_points.steps[start:end], all_points.values[start:end], all_points.wall_times[start:end]
         )
         for _, start, end in sorted(stretches)
