@@ -57,7 +57,7 @@ class Store:
         self.ledger = ledger
         self.journal = journal
         self.files = files
-        self.sync_estimate_s = 0.0  # what a journal sync takes lately; one slow one counts for a while
+        self.sync_estimate_s = INLINE_SYNC_S / 2  # about the median of what a journal sync takes lately
         self._clock = clock
         self._pending: deque[tuple[Run, int, bytes]] = deque()
 
@@ -82,7 +82,9 @@ class Store:
             if frames:
                 started = time.perf_counter()
                 self.journal.append(frames)
-                self.sync_estimate_s = max(time.perf_counter() - started, 0.9 * self.sync_estimate_s)
+                took = time.perf_counter() - started
+                # Follows the median: a rare slow sync, however slow, moves it one notch; a slow disk, within a few groups.
+                self.sync_estimate_s *= 1.25 if took > self.sync_estimate_s else 0.8
         except OSError:
             settlement.discard()
             raise
