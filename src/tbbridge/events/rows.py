@@ -112,8 +112,7 @@ def _layout(length: int, step_bytes: int) -> _Layout | None:
     if step_bytes:
         places.append(_Place(9, 0xFF, STEP[0]))
         places.extend(_Place(10 + i, 0x80, 0x80) for i in range(step_bytes - 1))
-        # A tenth byte holds the 64th bit alone; should it hold more, protobuf decides what that means.
-        places.append(_Place(9 + step_bytes, 0x80 if step_bytes < 10 else 0xFE, 0))
+        places.append(_Place(9 + step_bytes, 0x80, 0))
     places.extend(_Place(summary_at + i, 0xFF, byte) for i, byte in enumerate(head))
     places.append(_Place(value_at - 1, 0xFF, before_value[0]))
     return _Layout(step_bytes, tag_at, tag_bytes, value_at, tuple(places))
@@ -131,7 +130,7 @@ def _fits(payloads: UInt8s, layout: _Layout) -> Booleans | None:
 
 
 def _decoded(payloads: UInt8s, rows: Positions, layout: _Layout) -> PlainScalars:
-    steps = np.zeros(len(rows), np.uint64)
+    steps = np.zeros(len(rows), np.uint64)  # bits above the 64th fall off, as they do in protobuf
     for i in range(layout.step_bytes):
         steps |= (payloads[:, 10 + i] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * i)
     tags, tag_of_row = _tags(payloads[:, layout.tag_at : layout.tag_at + layout.tag_bytes])
