@@ -10,25 +10,17 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from tensorboardX import SummaryWriter
 
+from benchmarks.table import Row, print_table
 from tbbridge.events.scalars import encode_scalars
 from tbbridge.model import ScalarColumns, TagName
 
 POINTS = 10_000
 ROUNDS = 7
 REPEATS = 20  # of ours within a round, where one takes less than a millisecond; their median counts
-
-
-class Row(NamedTuple):
-    name: str
-    ours: float  # points per second
-    peer: float
-    ratio: float
-    target: float | None  # what the ratio should reach
 
 
 def columns(tags: int, points: int) -> list[ScalarColumns]:
@@ -76,7 +68,7 @@ def compare(name: str, given: list[ScalarColumns], ours: Callable[[list[ScalarCo
         our_times.append(statistics.median(seconds(lambda: ours(given)) for _ in range(REPEATS)))
     our_rate = points / statistics.median(our_times)
     peer_rate = points / statistics.median(peer_times)
-    return Row(name, our_rate, peer_rate, our_rate / peer_rate, target)
+    return Row(name, "points/s", our_rate, peer_rate, our_rate / peer_rate, target)
 
 
 def one_by_one() -> list[ScalarColumns]:
@@ -104,12 +96,5 @@ def run() -> list[Row]:
     ]
 
 
-def main() -> None:
-    print(f"{'scalar points per second':32}{'tbbridge':>14}{'tensorboardX':>14}{'ratio':>9}{'target':>9}")
-    for row in run():
-        target = f">= {row.target:.0f}x" if row.target is not None else ""
-        print(f"{row.name:32}{row.ours:>14,.0f}{row.peer:>14,.0f}{row.ratio:>8.0f}x{target:>9}")
-
-
 if __name__ == "__main__":
-    main()
+    print_table(run())

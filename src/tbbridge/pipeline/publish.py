@@ -19,11 +19,11 @@ class _AllBut(Container[str]):
         return tag not in self._fresh
 
 
-def event_bytes(entry: Entry) -> Iterator[tuple[Run, int, bytes]]:
+def event_bytes(entry: Entry) -> Iterator[tuple[Run, int, bytes | bytearray]]:
     """The writes that `entry` means, as (run, offset, bytes); advances each run's length past them."""
     opened = {opening.run: opening for opening in entry.openings}
     for batch, run, fresh in zip(entry.batches, entry.targets, entry.fresh, strict=True):
-        data = bytes(encode_run(batch, _AllBut(fresh)))
+        data = encode_run(batch, _AllBut(fresh))
         opening = opened.get(batch.run)
         if opening is not None:
             data = encode_file_start(opening.wall_time, session_start=opening.first_of_run) + data

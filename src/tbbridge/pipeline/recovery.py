@@ -80,7 +80,9 @@ class _Replay:
         self._ledger = ledger
         self._files = files
         self._outcome = outcome
-        self._gathered: dict[int, tuple[Run, int, list[bytes]]] = {}  # by identity: a run may have two files in one replay
+        self._gathered: dict[
+            int, tuple[Run, int, list[bytes | bytearray]]
+        ] = {}  # by identity: a run may have two files in one replay
         self._size = 0
         self._made: dict[str, Run] = {}  # files that were not there before this replay
 

@@ -59,7 +59,7 @@ class Store:
         self.files = files
         self.sync_estimate_s = INLINE_SYNC_S / 2  # about the median of what a journal sync takes lately
         self._clock = clock
-        self._pending: deque[tuple[Run, int, bytes]] = deque()
+        self._pending: deque[tuple[Run, int, bytes | bytearray]] = deque()
 
     @property
     def has_pending(self) -> bool:
@@ -93,13 +93,18 @@ class Store:
 
     def publish(self, entries: list[Entry]) -> int:
         """Put journalled entries into their event files; returns the bytes. On OSError `write_pending` goes on later."""
-        gathered: dict[int, tuple[Run, int, list[bytes]]] = {}  # by identity: a run may change its file within a group
+        gathered: dict[
+            int, tuple[Run, int, list[bytes | bytearray]]
+        ] = {}  # by identity: a run may change its file within a group
         size = 0
         for entry in entries:
             for run, offset, data in event_bytes(entry):
                 gathered.setdefault(id(run), (run, offset, []))[2].append(data)
                 size += len(data)
-        self._pending.extend((run, offset, b"".join(parts)) for run, offset, parts in gathered.values())
+        # A single part is written as it is: joining it would be a second copy of up to a whole group
+        self._pending.extend(
+            (run, at, parts[0] if len(parts) == 1 else b"".join(parts)) for run, at, parts in gathered.values()
+        )
         self.write_pending()
         return size
 
