@@ -111,17 +111,15 @@ class TaskSender:
 
     async def wait(self, mark: Mark, timeout_s: float) -> bool:
         """Whether all before `mark` was settled within `timeout_s`."""
-        if self._outbox.reached(mark):
-            return True
-        self._outbox.backlog.pause()
-        self._outbox.backlog.ensure_sender()
-        if not self._is_running:
-            return False
-        self.hurry()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while not self._outbox.reached(mark):
-                    await self._progress.wait()
+        if not self._outbox.reached(mark):
+            self._outbox.backlog.pause()  # look again whether there is a task: its loop may have been closed under it
+            self._outbox.backlog.ensure_sender()
+            if self._is_running:
+                self.hurry()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(timeout_s):
+                        while not (self._abandoned or self._outbox.reached(mark)):
+                            await self._progress.wait()
         return self._outbox.reached(mark)
 
     async def close(self, deadline: float) -> int:

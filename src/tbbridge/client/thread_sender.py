@@ -122,14 +122,13 @@ class ThreadSender:
 
     def wait(self, mark: Mark, timeout_s: float) -> bool:
         """Whether all before `mark` was settled within `timeout_s`."""
-        if self._outbox.reached(mark):
-            return True
-        self._outbox.backlog.ensure_sender()
-        if not self._is_running:
-            return False
-        self.hurry()
-        with self._progress:
-            return self._progress.wait_for(lambda: self._outbox.reached(mark), timeout_s)
+        if not self._outbox.reached(mark):
+            self._outbox.backlog.ensure_sender()
+            if self._is_running:
+                self.hurry()
+                with self._progress:
+                    self._progress.wait_for(lambda: self._abandoned or self._outbox.reached(mark), timeout_s)
+        return self._outbox.reached(mark)
 
     def end(self) -> None:
         """Nobody can log any more, since the client is gone: send what is left and end."""

@@ -7,17 +7,23 @@ transports without its `Client`, which logs a line for every request into the lo
 from __future__ import annotations
 
 import base64
+import encodings.idna
 import gzip
 import urllib.request
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+import httpcore
 import httpx
 
 from tbbridge.client.address import Address
 from tbbridge.client.answers import PROTOBUF_TYPE, Answer
 from tbbridge.errors import InvalidItem
+
+# httpx and socket load these at their first use, which is in the sender's thread: a fork in the middle of that would leave
+# the child with half a module. So they are loaded here, with the client.
+_LOADED_EARLY = (httpcore, encodings.idna)
 
 # Reaching a host that is switched off should not use up the patience meant for a slow disk.
 _CONNECT_TIMEOUT_S = 5.0
