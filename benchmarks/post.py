@@ -1,9 +1,9 @@
 """One journalled point over HTTP against its floor, in one run: `python -m benchmarks.post`.
 
 The floor is what nobody can do without who promises that a 200 is on disk: a FastAPI route that does nothing, under the same
-uvicorn with the same loop and parser, and twice an append of the same size with fdatasync on the same file system. Rounds of the
-three alternate; medians of the rounds' medians are compared. The load comes from wrk, one connection, so that no Python client
-is measured.
+uvicorn with the same loop and parser, and twice an append of the same size with fdatasync on the same file system. Rounds of
+the three alternate; medians of the rounds' medians are compared. The load comes from wrk, one connection, so that no Python
+client is measured.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ wrk.method = "POST"
 wrk.body = '{BODY}'
 wrk.headers["Content-Type"] = "application/json"
 function done(summary, latency, requests)
-  local bad = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status + summary.errors.timeout
+  local errors = summary.errors
+  local bad = errors.connect + errors.read + errors.write + errors.status + errors.timeout
   io.write(string.format("result %d %d %d %d\\n", latency:percentile(50), latency:percentile(99), summary.requests, bad))
 end
 """
