@@ -162,7 +162,7 @@ UNREADABLE = {
     "a gzip bomb": ({**JSON, "content-encoding": "gzip"}, gzip.compress(bytes(80 << 20)), 413, "too-large", "send less"),
     "a zstd bomb": ({**JSON, "content-encoding": "zstd"}, zstd.compress(bytes(80 << 20)), 413, "too-large", "send less"),
     "a bomb in protobuf": ({**PROTOBUF, "content-encoding": "zstd"}, zstd.compress(bytes(80 << 20)), 413, "too-large", "less"),
-    "too large": (JSON, bytes((32 << 20) + 1), 413, "too-large", "at most 33554432"),
+    "too large": (JSON, bytes((32 << 20) + 1), 413, "too-large", "at most 33554432 are taken; send less"),
 }
 
 

@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 
 OpenDoor = Callable[[ServerSettings], Awaitable[Door]]
 
-# Of the time a stop may take, the part that the pipeline's close gets; requests under way get the rest before it.
-CLOSE_SHARE: Final = 0.6
+# How the time that a stop may take is shared: requests under way, then the pipeline's close; the rest is for noticing the signal.
+REQUESTS_SHARE: Final = 0.4
+CLOSE_SHARE: Final = 0.5
 
 
 async def open_pipeline(settings: ServerSettings) -> Pipeline:
@@ -73,6 +74,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
         redirect_slashes=False,
         redoc_url=None,
     )
+    app.state.service = service
     app.add_middleware(Edge, totals=service.totals)
     app.add_exception_handler(TBBridgeError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_query)

@@ -57,11 +57,10 @@ async def body_of(head: BodyHead, receive: Receive, service: Service) -> AsyncIt
         if message["type"] == "http.disconnect":
             raise SenderGone
         body: bytes = message.get("body", b"")
+        _check_size(len(body), max_bytes)
         held.take(len(body))
         if message.get("more_body", False):
             body = await _read_rest(body, receive, max_bytes, held)
-        elif len(body) > max_bytes:
-            raise TooLarge(f"the body has {len(body)} bytes, at most {max_bytes} are taken; send less at a time")
         if head.encoding:
             body = await _decompressed(body, head.encoding, service)
             held.take(len(body))
@@ -86,6 +85,11 @@ class _Held:
         self.size = 0
 
 
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise TooLarge(f"the body has over {max_bytes} bytes; send less at a time")
+
+
 async def _read_rest(first: bytes, receive: Receive, max_bytes: int, held: _Held) -> bytes:
     pieces, size = [first], len(first)
     try:
@@ -96,8 +100,7 @@ async def _read_rest(first: bytes, receive: Receive, max_bytes: int, held: _Held
                     raise SenderGone
                 piece: bytes = message.get("body", b"")
                 size += len(piece)
-                if size > max_bytes:
-                    raise TooLarge(f"the body has over {max_bytes} bytes; send less at a time")
+                _check_size(size, max_bytes)
                 held.take(len(piece))
                 pieces.append(piece)
                 if not message.get("more_body", False):

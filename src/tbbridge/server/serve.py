@@ -20,7 +20,7 @@ import uvicorn
 
 from tbbridge import limits
 from tbbridge.errors import CannotListen
-from tbbridge.server.app import CLOSE_SHARE, build_app
+from tbbridge.server.app import REQUESTS_SHARE, build_app
 from tbbridge.server.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -44,12 +44,13 @@ async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | N
             access_log=False,
             backlog=_BACKLOG,
             timeout_keep_alive=limits.KEEP_ALIVE_S,
-            timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s * (1 - CLOSE_SHARE))),
+            timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s * REQUESTS_SHARE)),
             server_header=False,
         )
         server = _Server(config, lambda: _announce(listener, settings, on_ready))
-        async with app.router.lifespan_context(app):
-            await _until_stopped(server, listener)
+        with _signals_stop(server):
+            async with app.router.lifespan_context(app):
+                await _until_stopped(server, listener)
 
 
 async def _until_stopped(server: _Server, listener: socket.socket) -> None:
@@ -72,7 +73,7 @@ def _announce(listener: socket.socket, settings: ServerSettings, on_ready: Calla
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, told when it is ready, and content with having stopped: its own raises the signal once more."""
+    """uvicorn's server, told when it is ready; signals are ours, since its own way ends by raising them once more."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -82,18 +83,23 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._ready()
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override] # uvicorn's is a generator
+        return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _signals_stop(server: _Server) -> Iterator[None]:
+    """SIGTERM and Ctrl-C stop `server`, from before the pipeline opens until it is closed; a second Ctrl-C forces it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals; who runs the bridge elsewhere stops it by cancelling
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, server.handle_exit) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 # --- the address --------------------------------------------------------------------------------------------------------

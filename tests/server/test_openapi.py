@@ -1,0 +1,138 @@
+"""The OpenAPI document: what generators rely on, and that its examples work when they are sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tbbridge.server.app import build_app
+from tbbridge.server.settings import ServerSettings
+from tbbridge.wire import json_v1_schema as schema
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return build_app(ServerSettings()).openapi()
+
+
+def operations(document):
+    return {(method, path): said for path, item in document["paths"].items() for method, said in item.items()}
+
+
+def walk(part):
+    if isinstance(part, dict):
+        yield part
+        for one in part.values():
+            yield from walk(one)
+    elif isinstance(part, list):
+        for one in part:
+            yield from walk(one)
+
+
+def test_operations_are_those_that_were_promised(document):
+    """A generated client's method names: to change one is to break its users."""
+    assert {key: said["operationId"] for key, said in operations(document).items()} == {
+        ("post", "/api/v1/write"): "write",
+        ("get", "/api/v1/runs"): "listRuns",
+        ("get", "/api/v1/scalars"): "readScalars",
+        ("get", "/healthz"): "getHealth",
+        ("get", "/readyz"): "getReadiness",
+        ("get", "/metrics"): "getMetrics",
+        ("get", "/api/v1/version"): "getVersion",
+    }
+
+
+def test_every_operation_is_described(document):
+    for said in operations(document).values():
+        assert said["summary"]
+        assert said["description"]
+        assert {*said["tags"]} <= {tag["name"] for tag in document["tags"]}
+        assert all(
+            parameter.get("description") or parameter["name"] in ("run", "tag") for parameter in said.get("parameters", ())
+        )
+
+
+def test_every_reference_leads_somewhere(document):
+    references = [part["$ref"] for part in walk(document) if isinstance(part.get("$ref"), str)]
+    assert len(references) > 20
+    for reference in references:
+        assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+
+
+def test_no_schema_is_left_over(document):
+    used = {part["$ref"].rsplit("/", 1)[1] for part in walk(document) if isinstance(part.get("$ref"), str)}
+    mapped = {name.rsplit("/", 1)[1] for part in walk(document) for name in part.get("mapping", {}).values()}
+    assert set(document["components"]["schemas"]) == used | mapped
+
+
+def test_kinds_are_told_apart_by_kind(document):
+    items = document["components"]["schemas"]["RunBatch"]["properties"]["summaries"]["items"]
+    assert items["discriminator"]["propertyName"] == "kind"
+    assert set(items["discriminator"]["mapping"]) == {"scalar", "text", "histogram"}
+    assert len(items["oneOf"]) == 3
+
+
+def test_every_error_answer_is_a_problem_with_an_example(document):
+    for (method, path), said in operations(document).items():
+        errors = {status: answer for status, answer in said["responses"].items() if int(status) >= 400}
+        assert "500" in errors, (method, path)
+        for status, answer in errors.items():
+            problem = answer["content"]["application/problem+json"]
+            assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}, (method, path, status)
+            for example in problem.get("examples", {}).values():
+                assert example["value"]["status"] == int(status)
+
+
+def test_write_declares_both_forms_and_every_refusal(document):
+    write = document["paths"]["/api/v1/write"]["post"]
+    assert set(write["requestBody"]["content"]) == {"application/json", "application/x-protobuf"}
+    assert write["requestBody"]["content"]["application/x-protobuf"]["schema"]["format"] == "binary"
+    assert set(write["responses"]) == {"200", "202", "400", "408", "413", "415", "422", "429", "500", "503", "507"}
+    for status in ("429", "503", "507"):
+        assert "Retry-After" in write["responses"][status]["headers"]
+
+
+def test_numbers_are_one_named_schema(document):
+    assert document["components"]["schemas"]["ScalarColumns"]["properties"]["values"]["items"] == {
+        "$ref": "#/components/schemas/Number"
+    }
+
+
+def test_document_is_json_and_the_same_each_time(document):
+    assert json.loads(json.dumps(document)) == build_app(ServerSettings()).openapi()
+
+
+async def test_examples_of_the_document_are_taken_and_read_back(client):
+    document = (await client.get("/openapi.json")).json()
+    examples = document["paths"]["/api/v1/write"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    for example in examples.values():
+        answer = await client.post("/api/v1/write", json=example["value"])
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["accepted"] > 0
+    query = {"run": schema.RUN_EXAMPLE["run"], "tag": schema.SCALARS_EXAMPLE["tag"]}
+    points = (await client.get("/api/v1/scalars", params=query)).json()
+    assert points["steps"] == schema.SCALARS_EXAMPLE["steps"]
+
+
+@pytest.mark.parametrize("name", ["ScalarColumns", "Scalar", "Text", "Histogram"])
+async def test_examples_of_the_schemas_are_taken(client, name):
+    document = (await client.get("/openapi.json")).json()
+    for example in document["components"]["schemas"][name]["examples"]:
+        place = "scalars" if name == "ScalarColumns" else "summaries"
+        answer = await client.post("/api/v1/write", json={"runs": [{"run": "r", place: [example]}]})
+        assert answer.status_code == 200, answer.text
+
+
+async def test_parameters_examples_are_names_that_can_be(client):
+    document = (await client.get("/openapi.json")).json()
+    await client.post("/api/v1/write", json=schema.WRITE_EXAMPLE)
+    parameters = document["paths"]["/api/v1/scalars"]["get"]["parameters"]
+    query = {one["name"]: one["schema"]["examples"][0] for one in parameters if "examples" in one["schema"]}
+    assert (await client.get("/api/v1/scalars", params=query)).status_code == 200
+
+
+def test_building_the_app_touches_nothing(tmp_path):
+    build_app(ServerSettings(logdir=tmp_path / "runs")).openapi()
+    assert list(tmp_path.iterdir()) == []

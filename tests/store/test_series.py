@@ -1,0 +1,45 @@
+"""Thinning out a series: what must survive, and how many points may remain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tbbridge.store.series import Series
+
+
+def series_of(values) -> Series:
+    steps = np.arange(len(values)) * 10
+    return Series(steps, np.array(values, np.float64), steps.astype(np.float64))
+
+
+@given(st.lists(st.floats(allow_nan=True, width=32), min_size=1, max_size=300), st.integers(2, 50))
+def test_ends_and_extremes_survive_within_the_count(values, max_points):
+    whole = series_of(values)
+    thin = whole.downsampled(max_points)
+    assert 1 <= len(thin) <= max(max_points, 1)
+    assert (thin.steps[0], thin.steps[-1]) == (whole.steps[0], whole.steps[-1])
+    assert np.array_equal(thin.values, whole.values[thin.steps // 10], equal_nan=True)
+    assert (np.diff(thin.steps) > 0).all()
+    finite = whole.values[~np.isnan(whole.values)]
+    if max_points >= 4 and len(finite):
+        assert (np.nanmin(thin.values), np.nanmax(thin.values)) == (finite.min(), finite.max())
+
+
+@pytest.mark.parametrize("max_points", [2, 3])
+def test_too_few_for_a_stretch_keeps_the_ends(max_points):
+    assert series_of(range(100)).downsampled(max_points).steps.tolist() == [0, 990]
+
+
+def test_few_points_are_left_as_they_are():
+    whole = series_of([1, 2, 3])
+    assert whole.downsampled(3) is whole
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kept"), [(None, None, 5), (20, None, 3), (None, 20, 3), (20, 20, 1), (21, 29, 0), (-(2**63), 2**63 - 1, 5)]
+)
+def test_bounds_are_inclusive(low, high, kept):
+    assert len(series_of(range(5)).between(low, high)) == kept
