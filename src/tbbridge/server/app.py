@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 OpenDoor = Callable[[ServerSettings], Awaitable[Door]]
 
-# How the time that a stop may take is shared: requests under way, then the pipeline's close; the rest is for noticing the signal.
+# How the time that a stop may take is shared: requests under way, then the pipeline's close; the rest is for the signal itself.
 REQUESTS_SHARE: Final = 0.4
 CLOSE_SHARE: Final = 0.5
 

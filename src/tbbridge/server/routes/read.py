@@ -97,7 +97,6 @@ class ScalarsQuery(BaseModel):
 
 _ERRORS: Final = responses(
     errors.NotFound,
-    errors.InvalidBatch,
     errors.InvalidQuery,
     errors.Stopping,
     errors.StorageFailed,
