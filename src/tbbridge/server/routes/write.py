@@ -49,6 +49,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         openapi_extra=openapi.WRITE_BODY,
         route_class_override=WriteRoute,
     )
+    app.router.routes.insert(0, app.router.routes.pop())  # routes are tried in order, and this one is asked for all the time
 
 
 class DirectRoute(APIRoute):
