@@ -55,7 +55,8 @@ def decode_batch(body: bytes, *, partial: bool = False) -> Collected:
     try:
         return _decode_clean(_REQUEST.validate_json(body))
     except (_Unclean, ValidationError, InvalidItem, InvalidBatch, OverflowError):
-        return _decode_carefully(body, ItemErrors(partial=partial))
+        errors = ItemErrors(partial=partial)
+    return _decode_carefully(body, errors)  # out here, where what the fast path had read is freed
 
 
 def _values_at_most(body: bytes) -> int:
