@@ -27,9 +27,8 @@ def print_table(rows: Iterable[Row]) -> None:
         target = f">= {row.target:g}x" if row.target is not None else ""
         verdict = "" if row.target is None else ("  reached" if row.ratio >= row.target else "  MISSED")
         ratio = f"{row.ratio:.2f}x" if row.ratio < 10 else f"{row.ratio:.0f}x"
-        print(
-            f"{row.name:{width}}  {_number(row.ours):>14}  {_number(row.peer):>14}  {row.unit:10}{ratio:>9}  {target:>8}{verdict}"
-        )
+        numbers = f"{_number(row.ours):>14}  {_number(row.peer):>14}  {row.unit:10}{ratio:>9}"
+        print(f"{row.name:{width}}  {numbers}  {target:>8}{verdict}")
     for row in rows:
         if row.note:
             print(f"  {row.name}: {row.note}")

@@ -8,6 +8,7 @@ A batch as sent may leave out steps and wall times; the pipeline settles them be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -104,7 +105,7 @@ def check_step(step: int) -> int:
 
 def check_wall_time(wall_time: float) -> float:
     """Wall time in seconds since 1970. Finite: one NaN makes TensorBoard's data server drop the rest of the file."""
-    if not -1e300 < wall_time < 1e300:  # false for NaN and infinities, and for times no clock shows
+    if not math.isfinite(wall_time):
         raise InvalidItem(
             "wall-time", f"wall_time is {wall_time}; give finite seconds since 1970, or leave it out", "wall_time"
         )
