@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import encodings.idna
 import gzip
+import ssl
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -61,8 +62,11 @@ class Endpoint:
     ack: str
     timeout_s: float
     compress: bool
+    # Made with the client, for the reason above: a fork while another thread is inside OpenSSL may leave its lock held.
+    tls: ssl.SSLContext = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tls", httpx.create_ssl_context(verify=self.address.url.startswith("https:")))
         try:
             self.request(b"")
         except (httpx.InvalidURL, ValueError) as error:
@@ -91,15 +95,11 @@ class Endpoint:
 
     def open(self) -> Transport:
         """A transport that blocks; it connects when it first posts."""
-        return _Blocking(self, httpx.HTTPTransport(verify=self._is_https, proxy=self._proxy()))
+        return _Blocking(self, httpx.HTTPTransport(verify=self.tls, proxy=self._proxy()))
 
     def open_async(self) -> AsyncTransport:
         """A transport for the running event loop."""
-        return _Async(self, httpx.AsyncHTTPTransport(verify=self._is_https, proxy=self._proxy()))
-
-    @property
-    def _is_https(self) -> bool:
-        return self.address.url.startswith("https:")
+        return _Async(self, httpx.AsyncHTTPTransport(verify=self.tls, proxy=self._proxy()))
 
     def _proxy(self) -> str | None:
         """The environment's proxy (HTTPS_PROXY, NO_PROXY ...). Never for our own loopback, though few people exempt it."""
