@@ -31,10 +31,11 @@ def test_send_without_a_step_goes_on_from_the_last_one(bridge: str) -> None:
     assert stored["values"] == [1.0, "NaN", "Infinity", "-Infinity"]
 
 
-def test_send_to_nobody_is_one_line_and_exit_code_1() -> None:
+@pytest.mark.parametrize("command", [("send", "run", "loss=1", "--timeout", "0.5"), ("demo",)], ids=["send", "demo"])
+def test_nobody_there_is_one_line_and_exit_code_1(command: tuple[str, ...]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
-    done = run("send", "run", "loss=1", "--timeout", "0.5", "--url", f"127.0.0.1:{port}")
+    done = run(*command, "--url", f"127.0.0.1:{port}")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert f"no answer from http://127.0.0.1:{port}" in done.stderr

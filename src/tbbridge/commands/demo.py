@@ -13,9 +13,12 @@ from typing import Final
 import numpy as np
 
 from tbbridge.commands.console import Commands, add_url_flag, say
+from tbbridge.commands.send import deliver
+from tbbridge.model import RunBatch, Text, run_name, tag_name
 
 STEPS_PER_SECOND: Final = 20
 HISTOGRAM_EVERY: Final = 20  # steps
+GREETING_TIMEOUT_S: Final = 2.0
 
 DESCRIPTION = """\
 Stream a small run, as a training would make it, to a running bridge (tbbridge up), and see it grow in TensorBoard.
@@ -55,9 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     name = f"demo/{time.strftime('%Y%m%d-%H%M%S')}"
     steps = max(1, round(arguments.seconds * STEPS_PER_SECOND))
     random = np.random.default_rng(0)
+    note = Text(tag_name("note"), NOTE.format(rate=STEPS_PER_SECOND), step=0)
+    # By itself and first: the client would wait for an absent bridge with patience, here somebody is watching.
+    deliver(RunBatch(run_name(name), summaries=(note,)), arguments.url, GREETING_TIMEOUT_S)
     with Client(arguments.url) as client, client.run(name) as log:
-        log.add_text("note", NOTE.format(rate=STEPS_PER_SECOND))
-        client.flush()  # an absent bridge is said now, not at the end
         say(f"streaming the run {name} to {arguments.url} for {arguments.seconds:g} seconds")
         say("watch it on TensorBoard's Time Series page, at http://127.0.0.1:6006 unless `tbbridge up` said otherwise")
         for step in _paced(_with_progress_bar(range(steps), steps)):

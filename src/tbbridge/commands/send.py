@@ -91,12 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Send, and return when the answer says that all is on disk."""
     steps = None if arguments.step is None else np.array([arguments.step], dtype=np.int64)
     columns = [ScalarColumns(tag_name(tag), np.array([value]), steps) for tag, value in arguments.points]
-    batch = Batch((RunBatch(arguments.run_name, join_columns(columns)),), writer=f"send-{uuid.uuid4().hex}", seq=1)
-    _deliver(batch, arguments.url, arguments.timeout)
+    deliver(RunBatch(arguments.run_name, join_columns(columns)), arguments.url, arguments.timeout)
     return 0
 
 
-def _deliver(batch: Batch, url: str, timeout_s: float) -> None:
+def deliver(run: RunBatch, url: str, timeout_s: float) -> None:
+    """Return when the bridge at `url` has `run` on its disk; raise `CommandFailed` if it refuses or the time is up."""
     # Only here: httpx takes longer to import than the rest of the command.
     from tbbridge.client.address import find_address
     from tbbridge.client.answers import Later, Stored, backoff_s, judge
@@ -104,7 +104,7 @@ def _deliver(batch: Batch, url: str, timeout_s: float) -> None:
     from tbbridge.wire.protobuf_v1 import encode_batch
 
     address = find_address(url)
-    body = encode_batch(batch)
+    body = encode_batch(Batch((run,), writer=f"send-{uuid.uuid4().hex}", seq=1))
     deadline = time.monotonic() + timeout_s
     transport = Endpoint(address, ack="journaled", timeout_s=timeout_s, compress=False).open()
     tries = 0
