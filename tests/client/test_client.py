@@ -349,7 +349,7 @@ def test_items_refused_in_a_200_are_named_as_the_user_knows_them() -> None:
     with serve(Script(reject_run="bad")) as server, Client(server.url) as client:
         client.run("bad").add_scalar("a", 1, 0)
         client.run("good").add_scalar("a", 2, 0)
-        with pytest.raises(Rejected, match="run 'bad'") as caught:
+        with pytest.raises(Rejected, match=r"runs\[run='bad'\]") as caught:
             client.flush()
         assert [error.code for error in caught.value.errors] == ["run-name"]
         assert (client.stats.sent, client.stats.rejected) == (1, 1)
@@ -378,15 +378,18 @@ def test_a_batch_that_breaks_the_server_is_given_up_and_the_next_goes_on() -> No
 
 
 def test_a_warning_of_the_server_is_logged_once_for_each_tag(caplog: pytest.LogCaptureFixture) -> None:
-    back = ItemWarning("runs[0].scalars[0].steps[0]", "step-back", "the step goes back")
-    with serve(always=Script(warnings=(back,))) as server, Client(server.url) as client:
+    """By position, as what reads bodies names items, and by name, as the pipeline does."""
+    back = [ItemWarning(f"runs[0].scalars[0].steps[{number}]", "step-back", "it goes back") for number in range(2)]
+    named = [ItemWarning(f"runs[run='r'].scalars[tag='c'].steps[{number}]", "step-back", "it goes back") for number in range(2)]
+    with serve(always=Script(warnings=(*back, *named))) as server, Client(server.url) as client:
         run = client.run("r")
         for tag in ("a", "a", "b"):
             run.add_scalar(tag, 1, 0)
             client.flush()
     said = [record.message for record in caplog.records]
-    assert len(said) == 2
-    assert all(f"tag '{tag}' of run 'r': the step goes back" in line for tag, line in zip("ab", said, strict=True))
+    assert [line.partition("about ")[2] for line in said] == [
+        f"runs[run='r'].scalars[tag='{tag}']: it goes back" for tag in "acb"
+    ]
 
 
 # --- flush and close --------------------------------------------------------------------------------------------------

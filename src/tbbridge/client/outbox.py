@@ -24,11 +24,12 @@ from tbbridge.client.answers import Answer, Later, Refused, Smaller, Stored, bac
 from tbbridge.client.backlog import Backlog, Mark
 from tbbridge.client.packing import Body, Parcel, Series
 from tbbridge.errors import ItemError, ItemWarning, PointsLost, Rejected, TBBridgeError
-from tbbridge.model import RunName, TagName, tag_name
+from tbbridge.model import RunName, tag_name
 
 logger = logging.getLogger("tbbridge.client")
 
 _PLACE = re.compile(r"runs\[(\d+)\](?:\.(scalars|summaries)\[(\d+)\])?")
+_ELEMENT = re.compile(r"\.\w+(?:\[\d+\])?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,14 +298,14 @@ class Outbox:
             logger.warning("%s", message)
 
     def _named(self, body: Body, path: str) -> str:
-        """The server names items by position; the user knows them by run and tag."""
+        """The item that `path` means, by run and tag as the user knows it; where in the item is of no use to them."""
         found = _PLACE.match(path)
         if found is None or int(found[1]) >= len(body.runs):
-            return path
+            return _ELEMENT.sub("", path)  # the pipeline names items so already; what is wrong with a body goes by position
         run = body.runs[int(found[1])]
+        place = f"runs[run={run.run!a}]"
         if found[2] is None:
-            return f"run '{run.run}'"
-        items: tuple[TagName, ...]
-        items = tuple(c.tag for c in run.scalars) if found[2] == "scalars" else tuple(s.tag for s in run.summaries)
+            return place
+        items = [c.tag for c in run.scalars] if found[2] == "scalars" else [s.tag for s in run.summaries]
         position = int(found[3])
-        return f"tag '{items[position]}' of run '{run.run}'" if position < len(items) else path
+        return f"{place}.{found[2]}[tag={items[position]!a}]" if position < len(items) else place

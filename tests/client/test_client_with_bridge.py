@@ -1,0 +1,168 @@
+"""The clients against the real bridge: uvicorn, the pipeline, and the event files read by TensorBoard's own loader."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_server import free_port
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.util import tensor_util
+
+from tbbridge import AsyncClient, Client, Rejected
+from tbbridge.server.serve import serve
+from tbbridge.server.settings import ServerSettings
+
+
+class Bridge:
+    """A real bridge in a thread of this process, which can be stopped and started again on its port and log folder."""
+
+    def __init__(self, logdir: Path) -> None:
+        self.logdir = logdir
+        self.settings = ServerSettings(logdir=logdir, port=free_port(), log_level="warning")
+        self.url = f"http://127.0.0.1:{self.settings.port}"
+
+    def start(self) -> None:
+        ready = threading.Event()
+        self.error: BaseException | None = None
+
+        async def run() -> None:
+            self.loop = asyncio.get_running_loop()
+            self.task = asyncio.create_task(serve(self.settings, on_ready=lambda _: ready.set()))
+            try:
+                await self.task
+            except asyncio.CancelledError:
+                pass
+            except BaseException as error:
+                self.error = error
+                raise
+            finally:
+                ready.set()
+
+        self.thread = threading.Thread(target=lambda: asyncio.run(run()))
+        self.thread.start()
+        assert ready.wait(30)
+        assert self.error is None
+
+    def stop(self) -> None:
+        if self.thread.is_alive():
+            self.loop.call_soon_threadsafe(self.task.cancel)
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+    def events(self, run: str) -> Iterator[Event]:
+        for path in sorted((self.logdir / run).glob("*tfevents*")):
+            for raw in RawEventFileLoader(str(path)).Load():
+                yield Event.FromString(raw)
+
+    def scalars(self, run: str) -> dict[str, list[tuple[int, float]]]:
+        found = defaultdict(list)
+        for event in self.events(run):
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    found[value.tag].append((event.step, value.simple_value))
+        return found
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Bridge]:
+    made = Bridge(tmp_path / "runs")
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_what_lapiz_code_logs_is_in_the_event_file(bridge: Bridge) -> None:
+    weights = np.array([0.0, 1.0, 1.0, 2.0, np.nan])
+    client = Client("127.0.0.1", bridge.settings.port, ack="written")
+    with client.run("run0,lr=1e-3,lambda=1e-1") as run:
+        run.step()
+        run.add_scalar("accuracy", 1.3e-3)
+        run.add_histogram("w", weights)
+        run.add_text("note", "**bold**")
+        run.wall_time(11.5)
+        run.step(36)
+        run.add_scalar("accuracy", math.inf)
+    client.flush()
+    scalars, others = [], {}
+    for event in bridge.events("run0,lr=1e-3,lambda=1e-1"):
+        for value in event.summary.value:
+            if value.HasField("simple_value"):
+                scalars.append((event.step, event.wall_time if event.step == 1 else None, value.simple_value))
+            else:
+                others[value.tag] = (event.step, event.wall_time, tensor_util.make_ndarray(value.tensor))
+    assert scalars == [(1, 11.5, float(np.float32(1.3e-3))), (36, None, math.inf)]
+    step, wall_time, buckets = others["w"]
+    assert (step, wall_time, buckets[:, 2].sum()) == (1, 11.5, 4)
+    assert others["note"][2].tolist() in ([b"**bold**"], b"**bold**")
+    client.close()
+
+
+def test_threads_and_runs_arrive_whole_and_in_order_while_the_bridge_restarts(bridge: Bridge) -> None:
+    points = 3000
+    middle = threading.Barrier(4)
+
+    def work(number: int) -> None:
+        run = client.run(f"run{number % 2}")
+        for step in range(points):
+            if step == points // 2:
+                middle.wait(30)
+            run.add_scalar(f"tag{number}", step, step)
+            if step % 500 == 0:
+                run.send()
+        run.close()
+
+    with Client(bridge.url, flush_interval_s=0.01, batch_max_bytes=20_000) as client:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        middle.wait(30)
+        bridge.stop()
+        bridge.start()
+        for thread in threads:
+            thread.join()
+        client.flush()
+        assert client.stats.sent == 3 * points
+    for number in range(3):
+        found = bridge.scalars(f"run{number % 2}")[f"tag{number}"]
+        assert found == [(step, float(step)) for step in range(points)]
+
+
+async def test_the_asyncio_client_too(bridge: Bridge) -> None:
+    async with AsyncClient(bridge.url, ack="written", compress=True) as client:
+        async with client.run("r") as run:
+            for step in range(5000):
+                run.add_scalar("a", step, step)
+        await client.flush()
+        assert bridge.scalars("r")["a"] == [(step, float(step)) for step in range(5000)]
+
+
+def test_what_the_bridge_refuses_is_named_and_the_rest_is_stored(bridge: Bridge, caplog: pytest.LogCaptureFixture) -> None:
+    with Client(bridge.url, ack="written") as client, client.run("r") as run:
+        run.add_scalar("a", 1, 0)
+        client.flush()
+        run.add_text("a", "the tag holds numbers already", 1)
+        run.add_scalar("b", 2, 1)
+        with pytest.raises(Rejected, match=r"runs\[run='r'\].summaries\[tag='a'\]: tag 'a' of this run holds scalar"):
+            client.flush()
+        assert (client.stats.sent, client.stats.rejected) == (2, 1)
+    assert bridge.scalars("r") == {"a": [(0, 1.0)], "b": [(1, 2.0)]}
+    assert "send text values under another tag" in caplog.text
+
+
+def test_a_step_that_goes_back_is_stored_and_told(bridge: Bridge, caplog: pytest.LogCaptureFixture) -> None:
+    with Client(bridge.url) as client, client.run("r") as run:
+        for step in (5, 3, 2):
+            run.add_scalar("a", step, step)
+            client.flush()
+    assert [record.message.partition(": ")[0] for record in caplog.records] == [
+        f"{bridge.url} says about runs[run='r'].scalars[tag='a']"
+    ]
+    assert bridge.scalars("r")["a"] == [(5, 5.0), (3, 3.0), (2, 2.0)]
