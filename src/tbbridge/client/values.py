@@ -30,7 +30,7 @@ Step: TypeAlias = SupportsIndex | SupportsItem
 HistogramDict: TypeAlias = Mapping[str, float | Sequence[float] | NDArray[np.float64]]
 
 # Types that float() reads by itself; anything else may have an item() that says more than its __float__.
-_PLAIN: Final = (int, float, np.floating, np.integer, np.bool)
+_PLAIN: Final = (int, float, np.floating, np.integer, np.bool_)
 
 _HISTO_KEYS: Final = ("min", "max", "bucket_limit", "bucket")
 
