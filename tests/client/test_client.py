@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 import subprocess
 import sys
 import threading
@@ -231,6 +232,21 @@ def test_a_login_in_the_address_is_sent(server: Server) -> None:
     with Client(f"http://me:p%40ss@127.0.0.1:{server.port}") as client, client.run("r") as run:
         run.add_scalar("a", 1)
     assert server.headers[0]["Authorization"] == "Basic bWU6cEBzcw=="
+
+
+@pytest.mark.parametrize(
+    ("host", "exempt", "is_proxied"),
+    [("bridge.invalid", "", True), ("bridge.invalid", "other.invalid,bridge.invalid", False), ("127.0.0.1", "", False)],
+)
+def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(
+    server: Server, monkeypatch: pytest.MonkeyPatch, host: str, exempt: str, is_proxied: bool
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", exempt)
+    client = Client(f"http://{host}:9")
+    client.run("r").add_scalar("a", 1, 0)
+    client.close(timeout_s=30 if is_proxied else 0.05)
+    assert server.paths == [f"http://{host}:9/api/v1/write?partial=true&ack=journaled"] * is_proxied
 
 
 # --- exactly once, whatever happens -----------------------------------------------------------------------------------
@@ -672,6 +688,40 @@ def test_the_end_of_the_program_sends_what_is_left(server: Server, program: str)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert server.values("r", "a") == list(range(100))
     assert [text.text for _, text in server.texts] == ["end"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal to one process, as Ctrl-C sends it")
+def test_ctrl_c_sends_what_was_logged(server: Server) -> None:
+    program = """
+import tbbridge
+step = 0
+with tbbridge.Client(flush_interval_s=0.001) as client, client.run("r") as run:
+    print("ready", flush=True)
+    try:
+        while True:
+            run.add_scalar("a", step, step)
+            step += 1
+            if step % 10_000 == 0:
+                client.flush()
+    except KeyboardInterrupt:
+        print(step, flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={"TBBRIDGE_URL": server.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        until(lambda: len(server.values("r", "a")) > 0)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    found = server.values("r", "a")
+    assert found == list(range(len(found)))
+    assert len(found) - int(said) in (0, 1)  # the signal may fall between the call and the count
 
 
 def test_the_end_of_the_program_is_bounded_and_says_what_is_left() -> None:

@@ -81,7 +81,7 @@ class Outbox:
 
     def _reset(self) -> None:
         self.writer = uuid.uuid4().hex
-        self._names_lock = threading.Lock()
+        self._names_lock = threading.RLock()  # reentrant: a finalizer of the user's may log, at any moment
         self._table: list[Series] = []
         self._ids: dict[tuple[str, str], int] = {}
         self._due = Mark(0, 0)
@@ -91,6 +91,7 @@ class Outbox:
         self._tries = 0
         self._odd = 0
         self._away_since: float | None = None
+        self._told_away = False
         self._trouble = ""
         self._sent = self._rejected = self._retries = 0
         self._dropped_reported = self._rejected_reported = 0
@@ -115,8 +116,9 @@ class Outbox:
         with self._names_lock:
             number = self._ids.get((run, checked))
             if number is None:
-                number = self._ids[run, checked] = len(self._table)
+                number = len(self._table)
                 self._table.append(Series(run, checked))
+                self._ids[run, checked] = number  # last: a Ctrl-C in between leaves an unused row, not a wrong one
             return number
 
     def adopt(self, run: Frames) -> None:
@@ -251,16 +253,17 @@ class Outbox:
         self._trouble = verdict.reason
         if self._away_since is None:
             self._away_since = time.monotonic()
-        # A server that is there and busy says so with 429 or 503; that is no news unless it goes on.
-        if self._tries == (5 if verdict.after_s is not None else 1):
+        # A connection that was closed while idle, or a queue that is full for a moment, is no news unless it goes on.
+        if self._tries == (5 if verdict.after_s is not None else 2):
+            self._told_away = True
             logger.warning("%s does not take points now (%s); they are kept, and sent when it does", self.shown, verdict.reason)
         pause = backoff_s(self._tries)
         return Pause(pause) if verdict.after_s is None else Pause(max(pause, verdict.after_s), firm=True)
 
     def _done(self) -> None:
-        if self._away_since is not None:
-            level = logging.WARNING if self._tries >= 5 else logging.INFO
-            logger.log(level, "%s answers again after %.1f s", self.shown, time.monotonic() - self._away_since)
+        if self._told_away and self._away_since is not None:
+            logger.warning("%s answers again after %.1f s", self.shown, time.monotonic() - self._away_since)
+        self._told_away = False
         self._away_since = None
         self._tries = self._odd = 0
         self._body = None

@@ -102,7 +102,7 @@ class Run:
             self._backlog.rise()
 
     def add_scalars(self, values: Mapping[str, Number], step: Step | None = None, wall_time: float | None = None) -> None:
-        """Log several numbers, {tag: value}, at one step and one time."""
+        """Log several numbers, {tag: value}, of one step."""
         if wall_time is None and step is not None:
             wall_time = now()
         for tag, value in values.items():
