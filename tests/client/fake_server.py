@@ -66,6 +66,7 @@ class Server:
         self.sizes: list[int] = []
         self.headers: list[dict[str, str]] = []
         self.high: dict[str, int] = {}
+        self.stored: list[int] = []
         self.repeats = 0
         self._http: ThreadingHTTPServer | None = None
         self.port = 0
@@ -106,6 +107,7 @@ class Server:
                 self.repeats += 1
                 return 0, True, []
             self.high[batch.writer] = batch.seq
+            self.stored.append(batch.seq)
             accepted, rejected = 0, []
             for position, run in enumerate(batch.runs):
                 if run.run == script.reject_run:
