@@ -36,8 +36,9 @@ def complain(text: str) -> None:
 
 
 def set_up_logging(level: str) -> None:
-    """Send the log to standard error: the only place that configures logging."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr, force=True)
+    """Send the log to standard error from `level` on: the only place that configures logging. May be called again."""
+    logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+    logging.getLogger().setLevel(level.upper())
     # httpx notes each request it makes, which is for those who debug it.
     logging.getLogger("httpx").setLevel(max(logging.WARNING, logging.getLogger().level))
 
