@@ -12,12 +12,13 @@ settings.register_profile("tbbridge", deadline=None, suppress_health_check=[Heal
 settings.load_profile("tbbridge")
 
 
-@pytest.fixture
-def logging_of_its_own() -> Iterator[None]:
-    """For tests that run a command in this process: it sets the levels of loggers that other tests look at."""
-    loggers = [logging.getLogger(), logging.getLogger("httpx")]
-    before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+# Commands set the levels of the first two, uvicorn those of the others; all for the process, not for what runs in it.
+LOGGERS = [logging.getLogger(name) for name in (None, "httpx", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    before = [logger.level for logger in LOGGERS]
     yield
-    for logger, level, handlers in before:
+    for logger, level in zip(LOGGERS, before, strict=True):
         logger.setLevel(level)
-        logger.handlers[:] = handlers

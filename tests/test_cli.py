@@ -17,8 +17,6 @@ import pytest
 from tbbridge import cli
 from tbbridge.server.settings import SETTINGS
 
-pytestmark = pytest.mark.usefixtures("logging_of_its_own")
-
 COMMANDS = ("up", "serve", "send", "demo", "check", "version")
 
 

@@ -12,8 +12,6 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tbbridge import cli
 from tbbridge.events.tfrecord import frame
 
-pytestmark = pytest.mark.usefixtures("logging_of_its_own")
-
 
 def event(**fields: object) -> bytes:
     return frame(Event(wall_time=1.5e9, **fields).SerializeToString())
