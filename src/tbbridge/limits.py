@@ -58,6 +58,8 @@ BATCH_OVERHEAD_BYTES: Final = 1 * KiB
 ITEM_OVERHEAD_BYTES: Final = 256
 # A journal segment. Two or three of them exist at a time; a start replays at most two.
 SEGMENT_BYTES: Final = 64 * MiB
+# Entries in one segment. One-point batches are played back at about 50,000 a second, and a start plays at most two segments.
+SEGMENT_ENTRIES: Final = 100_000
 # Writers whose last sequence number is remembered, about 100 bytes each. The one silent for longest is forgotten first.
 WRITERS_MAX: Final = 100_000
 # Event files kept open. Beyond it the one unused for longest is closed; opening again costs about 10 us.

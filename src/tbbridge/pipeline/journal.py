@@ -9,14 +9,16 @@ entry means is codec.py's, which entries still matter is checkpoint.py's.
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from tbbridge import limits
 from tbbridge.events.tfrecord import Frame, frame, read_frame
 from tbbridge.pipeline import disk
 from tbbridge.pipeline.journal_pb2 import Entry, SegmentHeader
@@ -38,12 +40,13 @@ class Journal:
         self.length = 0  # bytes of this segment that count
         self.failed = False  # a write failed: `begin` a new segment before the next append
         self._segment_bytes = segment_bytes
+        self._entries = 0
         self._fd = -1
 
     @property
     def is_full(self) -> bool:
         """True if the next group should go to a new segment."""
-        return self.length >= self._segment_bytes
+        return self.length >= self._segment_bytes or self._entries >= limits.SEGMENT_ENTRIES
 
     def begin(self, number: int, first_index: int, previous_length: int) -> None:
         """Begin segment `number`. If that fails (OSError), nothing has changed and it may be tried again."""
@@ -62,21 +65,23 @@ class Journal:
             path.unlink(missing_ok=True)
             raise
         self.close()
-        self._fd, self.number, self.length, self.failed = fd, number, len(header), False
+        self._fd, self.number, self.length, self._entries, self.failed = fd, number, len(header), 0, False
 
     def begin_next(self, first_index: int) -> None:
         """Begin the segment after this one, which ends where its last good append did."""
         self.begin(self.number + 1, first_index, self.length)
 
-    def append(self, frames: bytes) -> None:
+    def append(self, frames: Sequence[bytes]) -> None:
         """Return when `frames` are on the disk. After an OSError none of them counts, whatever the disk holds of them."""
+        data = b"".join(frames)
         try:
-            disk.write_all(self._fd, frames, self.length)
+            disk.write_all(self._fd, data, self.length)
             disk.sync_data(self._fd)
         except OSError:
             self.failed = True  # after a failed sync nobody knows what the disk has: never write to this file again
             raise
-        self.length += len(frames)
+        self.length += len(data)
+        self._entries += len(frames)
 
     def retire(self, keep_from: int) -> None:
         """Delete the segments before `keep_from`."""
@@ -149,30 +154,38 @@ class JournalReader:
 
     def _entries(self, number: int, path: Path, length: int | None) -> Iterator[Entry]:
         """One segment's entries. `length`: how much of it counts, None for the last segment, which may end torn."""
-        data = path.read_bytes()
-        if length is not None:
-            data = data[:length]
+        data = _map(path)
+        view = memoryview(data)[:length]
         self.last_number = number
-        offset = _header_end(data)
+        offset = _header_end(view)
         while True:
             self.last_length = offset
-            found = read_frame(data, offset)
+            found = read_frame(view, offset)
             entry = _parse(found.payload) if isinstance(found, Frame) else None
             if not isinstance(found, Frame) or entry is None or entry.index != self._next_index:
                 break
             yield entry
             self._next_index = entry.index + 1
             offset = found.end
-        self._judge_end(path, data, offset, length)
+        if length is None:
+            self._judge_tail(path, data, offset)
+        elif offset != length:
+            self.damage = Damage(path, offset, f"{length} bytes were acknowledged, they can be read only up to here")
 
-    def _judge_end(self, path: Path, data: bytes, offset: int, whole: int | None) -> None:
-        if whole is not None:
-            if offset != whole:
-                self.damage = Damage(path, offset, f"{whole} bytes were acknowledged, they can be read only up to here")
-        elif (later := _acknowledged_after(data, offset, self._next_index or 0)) is not None:
+    def _judge_tail(self, path: Path, data: bytes | mmap.mmap, offset: int) -> None:
+        """The last segment ends at its first bad frame: a torn write, unless something behind it shows that more is gone."""
+        later = _acknowledged_after(data, offset, self._next_index or 0)
+        if later is not None:
             self.damage = Damage(
                 path, offset, f"an entry does not match its checksum, yet entry {later} after it was acknowledged"
             )
+
+
+def _map(path: Path) -> bytes | mmap.mmap:
+    """The file's bytes, read as they are looked at: most of a preallocated segment is zeros that nobody needs."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
 
 
 def _read_header(path: Path) -> SegmentHeader | None:
@@ -186,7 +199,7 @@ def _read_header(path: Path) -> SegmentHeader | None:
         return None
 
 
-def _header_end(data: bytes) -> int:
+def _header_end(data: memoryview) -> int:
     found = read_frame(data, 0)
     return found.end if isinstance(found, Frame) else len(data)
 
@@ -199,7 +212,7 @@ def _parse(payload: memoryview) -> Entry | None:
     return entry if entry.magic == MAGIC else None
 
 
-def _acknowledged_after(data: bytes, offset: int, index: int) -> int | None:
+def _acknowledged_after(data: bytes | mmap.mmap, offset: int, index: int) -> int | None:
     """Index of an entry behind `offset` that says entry `index` was on disk before it: then more than a torn tail is gone.
 
     The last group may reach the disk in any order of its sectors, so whole entries behind a broken one prove nothing

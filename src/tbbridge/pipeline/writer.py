@@ -78,7 +78,7 @@ class Store:
                 except InvalidBatch as error:
                     outcomes.append((request, error))
             entries = [settled.entry for _, settled in outcomes if isinstance(settled, Settled) and settled.entry is not None]
-            frames = b"".join([encode_entry(entry, durable_below) for entry in entries])
+            frames = [encode_entry(entry, durable_below) for entry in entries]
             if frames:
                 started = time.perf_counter()
                 self.journal.append(frames)
@@ -89,7 +89,7 @@ class Store:
             settlement.discard()
             raise
         settlement.keep()
-        return Persisted(outcomes, entries, len(frames))
+        return Persisted(outcomes, entries, sum(map(len, frames)))
 
     def publish(self, entries: list[Entry]) -> int:
         """Put journalled entries into their event files; returns the bytes. On OSError `write_pending` goes on later."""
