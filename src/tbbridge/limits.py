@@ -106,6 +106,17 @@ CLIENT_ODD_ANSWERS_MAX: Final = 10
 # Different warnings that one client logs; each once.
 CLIENT_WARNINGS_MAX: Final = 1_000
 
+# --- from users' values to kinds --------------------------------------------------------------------------------------------
+# How far pixels and samples may lie out of their range, as a part of it, and still be brought in without a word: resampling
+# with a cubic or sinc filter overshoots by up to a tenth. More is a mistake of scale.
+CONVERT_OVERSHOOT: Final = 0.1
+# Images in one row of a grid: as in tensorboardX and torchvision.
+GRID_COLUMNS: Final = 8
+# TensorBoard's projector draws no larger sprite: the texture size that browsers' WebGL grants everywhere.
+SPRITE_MAX_PIXELS: Final = 8192
+# Browsers play a GIF frame that asks for less at ten frames a second.
+GIF_FRAME_MIN_MS: Final = 20
+
 # --- reading back -----------------------------------------------------------------------------------------------------
 # Payload up to which records of one length are read together; beyond it they are no scalars, and tables would pile up.
 READER_ROW_MAX_BYTES: Final = 2 * KiB
