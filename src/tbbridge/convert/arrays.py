@@ -6,6 +6,7 @@ remedy. The other files of this package start here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,19 +75,28 @@ def described(value: object) -> str:
     return f"a {name} of shape {tuple(shape)}" if isinstance(shape, Sequence) and len(shape) else f"a {name}"
 
 
-def in_range(array: NDArray[Any], low: float, high: float, what: str, remedy: str, *, clip: bool) -> NDArray[Any]:
-    """Floats brought into [low, high]; beyond it by more than resampling overshoots is an `InvalidItem`, unless `clip`.
+def in_range(
+    array: NDArray[Any],
+    low: float,
+    high: float,
+    what: str,
+    remedy: str,
+    *,
+    clip: bool = False,
+    slack: float = limits.CONVERT_OVERSHOOT,
+) -> NDArray[Any]:
+    """Floats brought into [low, high]; beyond it by more than `slack` of the range is an `InvalidItem`, unless `clip`.
 
-    NaN counts as out of range; with `clip` it becomes `low` if that is 0 or more, and 0 otherwise.
+    NaN counts as out of range; with `clip` it becomes 0, or `low` if that is more.
     """
     if array.size == 0:
         return array
     least, greatest = float(array.min()), float(array.max())
     if low <= least and greatest <= high:
         return array
-    slack = limits.CONVERT_OVERSHOOT * (high - low)
-    if not clip and not (low - slack <= least and greatest <= high + slack):
-        came = "holds NaN" if least != least else f"goes from {least:.6g} to {greatest:.6g}"  # noqa: PLR0124 - only NaN is not itself
+    over = slack * (high - low)
+    if not clip and not (low - over <= least and greatest <= high + over):
+        came = "holds NaN" if math.isnan(least) else f"goes from {least:.6g} to {greatest:.6g}"
         raise InvalidItem("range", f"{what} {came}; {remedy}", "values")
     filled = np.nan_to_num(array, nan=max(low, 0.0), posinf=high, neginf=low)
     return np.asarray(filled.clip(low, high))
