@@ -35,14 +35,53 @@ Where `clip` is taken: False raises for values far out of range, True brings the
         A torch module traced with an input; or GraphDef bytes, or a GraphDef message.
     onnx_graph(model) -> Graph
         An ONNX model: path, bytes or ModelProto.
-    openvino_graph(xml_path) -> Graph
-        An OpenVINO model: path of its .xml.
+    openvino_graph(model) -> Graph
+        An OpenVINO model: path of its .xml, or an openvino.Model.
     run_metadata(tag, metadata) -> RunMetadata
         RunMetadata bytes, or the message.
     hparams(hparam_dict, metric_dict=None, *, group_name="", status=None) -> HParams
         Hyperparameters of a run; None is left out, functions and classes are called by their names.
     custom_scalars(layout) -> CustomScalars
         tensorboardX's layout: {category: {chart: ["Multiline", [tag patterns]] or ["Margin", [value, lower, upper]]}}.
+    multiline_chart(tags, category="default", title="untitled"), margin_chart(...) -> CustomScalars
+        A layout of one chart; margin_chart takes three tags: value, lower and upper bound.
     tensor(tag, values, plugin_name="", plugin_content=b"") -> Tensor
         Any array of numbers, or text, for a plugin of your own.
 """
+
+from __future__ import annotations
+
+from tbbridge.convert.curves import pr_curve, pr_curve_raw
+from tbbridge.convert.embeddings import embedding
+from tbbridge.convert.graphs import graph, onnx_graph, openvino_graph
+from tbbridge.convert.histograms import histogram, histogram_raw
+from tbbridge.convert.meshes import mesh
+from tbbridge.convert.pictures import figure, image, image_with_boxes, images
+from tbbridge.convert.settings import custom_scalars, hparams, margin_chart, multiline_chart
+from tbbridge.convert.sounds import audio
+from tbbridge.convert.tensors import run_metadata, tensor
+from tbbridge.convert.videos import video
+
+__all__ = [
+    "audio",
+    "custom_scalars",
+    "embedding",
+    "figure",
+    "graph",
+    "histogram",
+    "histogram_raw",
+    "hparams",
+    "image",
+    "image_with_boxes",
+    "images",
+    "margin_chart",
+    "mesh",
+    "multiline_chart",
+    "onnx_graph",
+    "openvino_graph",
+    "pr_curve",
+    "pr_curve_raw",
+    "run_metadata",
+    "tensor",
+    "video",
+]
