@@ -7,6 +7,7 @@ floats in [0, 1]. One channel is grey, three are colours, four have transparency
 from __future__ import annotations
 
 import io
+import math
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -119,7 +120,7 @@ def _draw_boxes(picture: Picture, corners: NDArray[np.float64], texts: list[str]
             text = text.encode("latin-1", "replace").decode("latin-1")
             size = font.getbbox(text)
         width, height = size[2] - size[0], size[3] - size[1]
-        margin = max(1, round(0.05 * height))
+        margin = math.ceil(0.05 * height)
         draw.rectangle([(left, bottom - height - 2 * margin), (left + width, bottom)], fill=red)
         draw.text((left + margin - size[0], bottom - height - margin - size[1]), text, fill=black, font=font)
 
