@@ -18,12 +18,15 @@ SURFACE = [
     "Buckets",
     "Client",
     "ClientStats",
+    "GlobalSummaryWriter",
     "InvalidItem",
     "PointsLost",
     "Rejected",
     "Run",
+    "SummaryWriter",
     "TBBridgeError",
     "Unavailable",
+    "WriteFailed",
     "__version__",
 ]
 RUN = {
