@@ -75,11 +75,11 @@ class AttrValue(_message.Message):
         i: _containers.RepeatedScalarFieldContainer[int]
         f: _containers.RepeatedScalarFieldContainer[float]
         b: _containers.RepeatedScalarFieldContainer[bool]
-        type: _containers.RepeatedScalarFieldContainer[int]
+        type: _containers.RepeatedScalarFieldContainer[_summary_pb2.DataType]
         shape: _containers.RepeatedCompositeFieldContainer[_summary_pb2.TensorShapeProto]
         tensor: _containers.RepeatedCompositeFieldContainer[_summary_pb2.TensorProto]
         func: _containers.RepeatedCompositeFieldContainer[NameAttrList]
-        def __init__(self, s: _Optional[_Iterable[bytes]] = ..., i: _Optional[_Iterable[int]] = ..., f: _Optional[_Iterable[float]] = ..., b: _Optional[_Iterable[bool]] = ..., type: _Optional[_Iterable[int]] = ..., shape: _Optional[_Iterable[_Union[_summary_pb2.TensorShapeProto, _Mapping]]] = ..., tensor: _Optional[_Iterable[_Union[_summary_pb2.TensorProto, _Mapping]]] = ..., func: _Optional[_Iterable[_Union[NameAttrList, _Mapping]]] = ...) -> None: ...
+        def __init__(self, s: _Optional[_Iterable[bytes]] = ..., i: _Optional[_Iterable[int]] = ..., f: _Optional[_Iterable[float]] = ..., b: _Optional[_Iterable[bool]] = ..., type: _Optional[_Iterable[_Union[_summary_pb2.DataType, str]]] = ..., shape: _Optional[_Iterable[_Union[_summary_pb2.TensorShapeProto, _Mapping]]] = ..., tensor: _Optional[_Iterable[_Union[_summary_pb2.TensorProto, _Mapping]]] = ..., func: _Optional[_Iterable[_Union[NameAttrList, _Mapping]]] = ...) -> None: ...
     LIST_FIELD_NUMBER: _ClassVar[int]
     S_FIELD_NUMBER: _ClassVar[int]
     I_FIELD_NUMBER: _ClassVar[int]
@@ -95,12 +95,12 @@ class AttrValue(_message.Message):
     i: int
     f: float
     b: bool
-    type: int
+    type: _summary_pb2.DataType
     shape: _summary_pb2.TensorShapeProto
     tensor: _summary_pb2.TensorProto
     placeholder: str
     func: NameAttrList
-    def __init__(self, list: _Optional[_Union[AttrValue.ListValue, _Mapping]] = ..., s: _Optional[bytes] = ..., i: _Optional[int] = ..., f: _Optional[float] = ..., b: bool = ..., type: _Optional[int] = ..., shape: _Optional[_Union[_summary_pb2.TensorShapeProto, _Mapping]] = ..., tensor: _Optional[_Union[_summary_pb2.TensorProto, _Mapping]] = ..., placeholder: _Optional[str] = ..., func: _Optional[_Union[NameAttrList, _Mapping]] = ...) -> None: ...
+    def __init__(self, list: _Optional[_Union[AttrValue.ListValue, _Mapping]] = ..., s: _Optional[bytes] = ..., i: _Optional[int] = ..., f: _Optional[float] = ..., b: bool = ..., type: _Optional[_Union[_summary_pb2.DataType, str]] = ..., shape: _Optional[_Union[_summary_pb2.TensorShapeProto, _Mapping]] = ..., tensor: _Optional[_Union[_summary_pb2.TensorProto, _Mapping]] = ..., placeholder: _Optional[str] = ..., func: _Optional[_Union[NameAttrList, _Mapping]] = ...) -> None: ...
 
 class NameAttrList(_message.Message):
     __slots__ = ("name", "attr")
@@ -180,11 +180,11 @@ class OpDef(_message.Message):
         TYPE_LIST_ATTR_FIELD_NUMBER: _ClassVar[int]
         name: str
         description: str
-        type: int
+        type: _summary_pb2.DataType
         type_attr: str
         number_attr: str
         type_list_attr: str
-        def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[int] = ..., type_attr: _Optional[str] = ..., number_attr: _Optional[str] = ..., type_list_attr: _Optional[str] = ...) -> None: ...
+        def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., type: _Optional[_Union[_summary_pb2.DataType, str]] = ..., type_attr: _Optional[str] = ..., number_attr: _Optional[str] = ..., type_list_attr: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     INPUT_ARG_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_ARG_FIELD_NUMBER: _ClassVar[int]
@@ -224,19 +224,20 @@ class DeviceStepStats(_message.Message):
     thread_names: _containers.ScalarMap[int, str]
     def __init__(self, device: _Optional[str] = ..., node_stats: _Optional[_Iterable[_Union[NodeExecStats, _Mapping]]] = ..., thread_names: _Optional[_Mapping[int, str]] = ...) -> None: ...
 
+class AllocatorMemoryUsed(_message.Message):
+    __slots__ = ("allocator_name", "total_bytes", "peak_bytes", "live_bytes")
+    ALLOCATOR_NAME_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LIVE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    allocator_name: str
+    total_bytes: int
+    peak_bytes: int
+    live_bytes: int
+    def __init__(self, allocator_name: _Optional[str] = ..., total_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., live_bytes: _Optional[int] = ...) -> None: ...
+
 class NodeExecStats(_message.Message):
     __slots__ = ("node_name", "all_start_micros", "op_start_rel_micros", "op_end_rel_micros", "all_end_rel_micros", "memory", "timeline_label", "scheduled_micros", "thread_id")
-    class AllocatorMemoryUsed(_message.Message):
-        __slots__ = ("allocator_name", "total_bytes", "peak_bytes", "live_bytes")
-        ALLOCATOR_NAME_FIELD_NUMBER: _ClassVar[int]
-        TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
-        PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
-        LIVE_BYTES_FIELD_NUMBER: _ClassVar[int]
-        allocator_name: str
-        total_bytes: int
-        peak_bytes: int
-        live_bytes: int
-        def __init__(self, allocator_name: _Optional[str] = ..., total_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., live_bytes: _Optional[int] = ...) -> None: ...
     NODE_NAME_FIELD_NUMBER: _ClassVar[int]
     ALL_START_MICROS_FIELD_NUMBER: _ClassVar[int]
     OP_START_REL_MICROS_FIELD_NUMBER: _ClassVar[int]
@@ -251,8 +252,8 @@ class NodeExecStats(_message.Message):
     op_start_rel_micros: int
     op_end_rel_micros: int
     all_end_rel_micros: int
-    memory: _containers.RepeatedCompositeFieldContainer[NodeExecStats.AllocatorMemoryUsed]
+    memory: _containers.RepeatedCompositeFieldContainer[AllocatorMemoryUsed]
     timeline_label: str
     scheduled_micros: int
     thread_id: int
-    def __init__(self, node_name: _Optional[str] = ..., all_start_micros: _Optional[int] = ..., op_start_rel_micros: _Optional[int] = ..., op_end_rel_micros: _Optional[int] = ..., all_end_rel_micros: _Optional[int] = ..., memory: _Optional[_Iterable[_Union[NodeExecStats.AllocatorMemoryUsed, _Mapping]]] = ..., timeline_label: _Optional[str] = ..., scheduled_micros: _Optional[int] = ..., thread_id: _Optional[int] = ...) -> None: ...
+    def __init__(self, node_name: _Optional[str] = ..., all_start_micros: _Optional[int] = ..., op_start_rel_micros: _Optional[int] = ..., op_end_rel_micros: _Optional[int] = ..., all_end_rel_micros: _Optional[int] = ..., memory: _Optional[_Iterable[_Union[AllocatorMemoryUsed, _Mapping]]] = ..., timeline_label: _Optional[str] = ..., scheduled_micros: _Optional[int] = ..., thread_id: _Optional[int] = ...) -> None: ...
