@@ -31,11 +31,34 @@ SURFACE = [
 ]
 RUN = {
     "aclose": "()",
+    "add_audio": "(tag, sound, step=None, sample_rate=44100, wall_time=None, *, clip=False)",
+    "add_custom_scalars": "(layout, *, step=None, wall_time=None)",
+    "add_embedding": "(matrix, metadata=None, label_img=None, step=None, tag='default', metadata_header=None, wall_time=None)",
+    "add_figure": "(tag, figure, step=None, close=True, wall_time=None)",
+    "add_graph": "(model, input_to_model=None, verbose=False, use_strict_trace=True, *, step=None, wall_time=None)",
     "add_histogram": "(tag='weights', weights=None, histo=None, step=None, wall_time=None)",
+    "add_hparams": "(hparam_dict, metric_dict=None, step=None, wall_time=None, *, group_name='', status=None)",
+    "add_image": "(tag, img, step=None, wall_time=None, dataformats=None, *, clip=False)",
+    "add_image_with_boxes": (
+        "(tag, img, boxes, step=None, wall_time=None, dataformats=None, labels=None, *, rescale=1.0, clip=False)"
+    ),
+    "add_images": "(tag, imgs, step=None, wall_time=None, dataformats=None, *, clip=False)",
+    "add_mesh": "(tag, vertices, colors=None, faces=None, config=None, step=None, wall_time=None)",
+    "add_onnx_graph": "(model, *, step=None, wall_time=None)",
+    "add_openvino_graph": "(model, *, step=None, wall_time=None)",
+    "add_pr_curve": "(tag, labels, predictions, step=None, num_thresholds=127, weights=None, wall_time=None)",
+    "add_pr_curve_raw": (
+        "(tag, true_positives, false_positives, true_negatives, false_negatives, precision, recall, step=None, wall_time=None)"
+    ),
+    "add_run_metadata": "(tag, metadata, step=None, wall_time=None)",
     "add_scalar": "(tag='accuracy', value=None, step=None, wall_time=None)",
     "add_scalars": "(values, step=None, wall_time=None)",
+    "add_summary": "(summary, step=None, wall_time=None)",
+    "add_tensor": "(tag, values, step=None, wall_time=None, *, plugin_name='', plugin_content=b'')",
     "add_text": "(tag, text, step=None, wall_time=None)",
+    "add_video": "(tag, frames, step=None, fps=4, wall_time=None, dataformats='NTCHW', *, clip=False)",
     "close": "()",
+    "describe": "(tag, display_name='', description='')",
     "save": "()",
     "send": "()",
     "step": "(number=None)",

@@ -128,9 +128,11 @@ class LocalDestination:
 
     def close(self) -> None:
         """`flush`, and let go of thread and files; what is logged later begins new files. Raises `WriteFailed`."""
-        self.write_out(sync=True)
-        thread, failure = self._thread, self._failure
         with self._io_lock:
+            self.write_out(sync=True)
+            thread, failure = self._thread, self._failure
+            if failure is not None:
+                self._drop_all()
             self._orders.put(_STOP)
             self._thread = None
             self._orders = queue.SimpleQueue()
@@ -141,7 +143,6 @@ class LocalDestination:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         if failure is not None:
-            self._drop_all()
             raise WriteFailed(f"{failure.message}. The writer is closed, and what waited is lost") from failure.__cause__
 
     def reopen(self) -> None:
@@ -299,7 +300,7 @@ def _serve(destination: LocalDestination, orders: queue.SimpleQueue[str], interv
         order = _next_order(orders, interval_s)
         if order == _CLOSE:
             destination.drain_at_exit(0.0)
-        else:
+        elif order == _WRITE:
             destination.write_out()
 
 
