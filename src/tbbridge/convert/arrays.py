@@ -31,6 +31,8 @@ def as_numbers(values: object, what: str) -> NDArray[Any]:
         raise _no_numbers(what, values, error) from None
     kind = array.dtype.kind
     if kind == "O" or (kind == "V" and array.dtype.names is None):  # big ints and fractions; JAX's bfloat16
+        if any(one is None for one in array.flat):  # numpy would make NaN of it
+            raise _no_numbers(what, values, "None is no number")
         try:
             array = array.astype(np.float64 if kind == "O" else np.float32)
         except (ValueError, TypeError, OverflowError) as error:

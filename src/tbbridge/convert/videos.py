@@ -41,7 +41,7 @@ def video(tag: str, frames: object, fps: float = 4, dataformats: str = _LETTERS,
         message = f"{what} has {array.shape[-1]} channels; give 1 or 3, or another layout with dataformats; a GIF has no alpha"
         raise InvalidItem("shape", message, "frames")
     try:
-        frame_ms = max(limits.GIF_FRAME_MIN_MS, round(1000 / float(fps)))
+        frame_ms = max(limits.GIF_FRAME_MIN_MS, round(1000 / float(fps))) if float(fps) > 0 else 0
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         frame_ms = 0
     if not 0 < frame_ms <= 65_535 * 10:  # the GIF's field: hundredths of a second in 16 bits
