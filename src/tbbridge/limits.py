@@ -114,7 +114,7 @@ ENCODER_SHAPES_KEPT: Final = 2048
 # --- the clients ------------------------------------------------------------------------------------------------------
 # Points waiting in a client, about 200 bytes each while they are Python objects: 200 MB, an hour of 300 points a second.
 CLIENT_QUEUE_MAX_POINTS: Final = 1_000_000
-# Texts and histogram values waiting in a client.
+# Values of other kinds waiting in a client: texts, histogram values, pictures, sounds.
 CLIENT_QUEUE_MAX_BYTES: Final = 64 * MiB
 # One request of a client, well below BODY_MAX_BYTES.
 CLIENT_BATCH_MAX_BYTES: Final = 4 * MiB
