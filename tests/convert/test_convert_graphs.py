@@ -141,7 +141,7 @@ def test_an_onnx_model_is_known_by_its_graph() -> None:
         SimpleNamespace(output=["s"], op_type="Add", input=["z", "y"], attribute=[]),
     ]
     inside = SimpleNamespace(
-        input=[onnx_value("x", 2, 3)],
+        input=[onnx_value("x", 0, 3)],
         output=[onnx_value("s", 2)],
         initializer=[SimpleNamespace(name="w", dims=[3, 4])],
         node=nodes,
@@ -155,6 +155,7 @@ def test_an_onnx_model_is_known_by_its_graph() -> None:
         ("s", "Add", ["y", "y"], b""),
         ("output/s", "IO Node", ["s"], b""),
     ]
+    assert [dim.size for dim in graph.node[0].attr["_output_shapes"].list.shape[0].dim] == [-1, 3]
 
 
 def test_without_onnx_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

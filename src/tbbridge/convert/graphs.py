@@ -104,7 +104,8 @@ def _onnx_nodes(inside: Any) -> list[Node]:
 
 
 def _onnx_shape(value: Any) -> list[int]:
-    return [int(dim.dim_value) for dim in value.type.tensor_type.shape.dim]
+    # A size that has only a name, such as "batch", is 0; TensorBoard writes "?" for -1.
+    return [int(dim.dim_value) or -1 for dim in value.type.tensor_type.shape.dim]
 
 
 def _onnx_attribute(attribute: Any) -> str:
