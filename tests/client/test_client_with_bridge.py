@@ -212,7 +212,7 @@ def test_every_kind_that_a_run_logs_is_on_the_bridges_disk(bridge: Bridge) -> No
         "pr": "pr_curves",
         "any": "",
         "_hparams_/session_start_info": "hparams",
-        "accuracy": "",
+        "accuracy": "scalars",
         "custom_scalars__config__": "custom_scalars",
         "note": "text",
         "w": "histograms",
