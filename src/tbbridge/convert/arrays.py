@@ -44,7 +44,7 @@ def as_numbers(values: object, what: str) -> NDArray[Any]:
 
 def _read(values: object) -> NDArray[Any]:
     if isinstance(values, np.ndarray):
-        return values
+        return np.asarray(values)  # of a matrix, whose rows never become a vector, the plain array
     if isinstance(values, list | tuple) and any(hasattr(value, "detach") for value in values):
         return np.array([_read(value) for value in values])  # a list of tensors, which numpy would ask one element at a time
     for name in ("detach", "cpu"):  # torch: off the graph, off the GPU
