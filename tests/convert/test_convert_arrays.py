@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 from typing import Any
 
@@ -99,6 +100,16 @@ def test_what_holds_no_numbers_is_told(values: object, said: str) -> None:
 )
 def test_what_resampling_overshoots_is_brought_in(values: list[float], within: list[float]) -> None:
     assert in_range(np.array(values), 0, 1, "it", "divide").tolist() == within
+
+
+def test_what_is_cut_is_said_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "tbbridge.convert"):
+        for _ in range(3):
+            in_range(np.array([0.0, 255.0]), 0, 1, "the image of tag 'loud'", "divide", clip=True)
+            in_range(np.array([0.0, 1.05]), 0, 1, "the image of tag 'quiet'", "divide", clip=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the image of tag 'loud' is out of range, and was cut to fit; divide"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ remedy. The other files of this package start here.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from numpy.typing import NDArray
 
 from tbbridge import limits
 from tbbridge.errors import InvalidItem
+
+logger = logging.getLogger("tbbridge.convert")
 
 # What a library of arrays or tensors raises when it cannot give its numbers to numpy.
 _REFUSALS = (ValueError, TypeError, RuntimeError, BufferError, AttributeError)
@@ -89,7 +93,7 @@ def in_range(
 ) -> NDArray[Any]:
     """Floats brought into [low, high]; beyond it by more than `slack` of the range is an `InvalidItem`, unless `clip`.
 
-    NaN counts as out of range; with `clip` it becomes 0, or `low` if that is more.
+    NaN counts as out of range; with `clip` it becomes 0, or `low` if that is more. What is cut is said in the log, once.
     """
     if array.size == 0:
         return array
@@ -97,11 +101,20 @@ def in_range(
     if low <= least and greatest <= high:
         return array
     over = slack * (high - low)
-    if not clip and not (low - over <= least and greatest <= high + over):
+    far = not (low - over <= least and greatest <= high + over)
+    if far and clip:
+        _tell_cut(what, remedy)
+    elif far:
         came = "holds NaN" if math.isnan(least) else f"goes from {least:.6g} to {greatest:.6g}"
         raise InvalidItem("range", f"{what} {came}; {remedy}", "values")
     filled = np.nan_to_num(array, nan=max(low, 0.0), posinf=high, neginf=low)
     return np.asarray(filled.clip(low, high))
+
+
+@lru_cache(maxsize=limits.CLIENT_WARNINGS_MAX)
+def _tell_cut(what: str, remedy: str) -> None:
+    """Cached, so that a training loop is told once and not at every step."""
+    logger.warning("%s is out of range, and was cut to fit; %s", what, remedy)
 
 
 def _no_numbers(what: str, values: object, why: object) -> InvalidItem:
