@@ -1,4 +1,4 @@
-"""tbbridge: send numbers, text and histograms from any program to stock TensorBoard over HTTP.
+"""tbbridge: show numbers, pictures, sounds and more from any program in stock TensorBoard, over HTTP or in a local file.
 
 The names below are the whole public surface for programs that log; `tbbridge.server.app.build_app` is the one for programs that
 serve. Each is loaded when it is first used: `import tbbridge` by itself costs nothing and pulls in no server code.
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from tbbridge.client.client import Client
     from tbbridge.client.outbox import ClientStats
     from tbbridge.client.run import Run
-    from tbbridge.errors import InvalidItem, PointsLost, Rejected, TBBridgeError, Unavailable
-    from tbbridge.model import Buckets
+    from tbbridge.errors import InvalidItem, PointsLost, Rejected, TBBridgeError, Unavailable, WriteFailed
+    from tbbridge.kinds import Buckets
+    from tbbridge.summary_writer.global_writer import GlobalSummaryWriter
+    from tbbridge.summary_writer.writer import SummaryWriter
 
     __version__: str
 
@@ -24,26 +26,32 @@ __all__ = [
     "Buckets",
     "Client",
     "ClientStats",
+    "GlobalSummaryWriter",
     "InvalidItem",
     "PointsLost",
     "Rejected",
     "Run",
+    "SummaryWriter",
     "TBBridgeError",
     "Unavailable",
+    "WriteFailed",
     "__version__",
 ]
 
 _HOMES = {
     "AsyncClient": "tbbridge.client.async_client",
-    "Buckets": "tbbridge.model",
+    "Buckets": "tbbridge.kinds",
     "Client": "tbbridge.client.client",
     "ClientStats": "tbbridge.client.outbox",
+    "GlobalSummaryWriter": "tbbridge.summary_writer.global_writer",
     "InvalidItem": "tbbridge.errors",
     "PointsLost": "tbbridge.errors",
     "Rejected": "tbbridge.errors",
     "Run": "tbbridge.client.run",
+    "SummaryWriter": "tbbridge.summary_writer.writer",
     "TBBridgeError": "tbbridge.errors",
     "Unavailable": "tbbridge.errors",
+    "WriteFailed": "tbbridge.errors",
 }
 
 

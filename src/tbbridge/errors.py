@@ -19,7 +19,8 @@
     ├── CommandFailed          500  the command line: a command cannot do its work
     ├── Unavailable            503  client side: the server could not be reached in time; retryable
     ├── Rejected               any  client side: the server refused for good
-    └── PointsLost             503  client side: points were dropped before they reached the server
+    ├── PointsLost             503  client side: points were dropped before they reached the server
+    └── WriteFailed            503  a local event file cannot be written (also an OSError); retryable
 
 The server answers each as problem+json with its `code`, `status` and message; nothing else about it leaves the process.
 """
@@ -252,3 +253,12 @@ class PointsLost(TBBridgeError):
     def __init__(self, message: str, *, count: int) -> None:
         super().__init__(message)
         self.count = count
+
+
+class WriteFailed(TBBridgeError, OSError):
+    """Raised by a `SummaryWriter` that writes a local file: the disk refuses. What was logged waits, and is tried again."""
+
+    code = "write-failed"
+    title = "Write failed"
+    status = 503
+    retryable = True

@@ -45,6 +45,42 @@ TEXT_MAX_BYTES: Final = 1 * MiB
 HISTOGRAM_MAX_VALUES: Final = 1024 * KiB
 # Ready buckets of one histogram; tensorboardX's finest default has 1,549.
 HISTOGRAM_MAX_BUCKETS: Final = 4 * KiB
+# What is shown in place of a tag is as long as a tag; a description is a paragraph or a page of Markdown, once a tag and file.
+DISPLAY_NAME_MAX_BYTES: Final = 1 * KiB
+DESCRIPTION_MAX_BYTES: Final = 16 * KiB
+# One value of any kind: what fits a body in base64 (4 bytes for 3), and no more than TensorBoard loads into memory lightly.
+SUMMARY_MAX_BYTES: Final = 24 * MiB
+# Images of one value, as TensorFlow's writers keep; the page shows them side by side.
+IMAGES_MAX: Final = 64
+# Pixels of one image: 8192 x 8192, as much as every browser can draw. A header may promise 2^62 of them in a hundred bytes,
+# and whoever shows the picture has to unpack it.
+IMAGE_MAX_PIXELS: Final = 64 * MiB
+# Clips of one value, and what a WAV may say of itself: studio gear ends at 768 kHz; eight channels are 7.1 sound.
+AUDIO_CLIPS_MAX: Final = 16
+AUDIO_MAX_RATE_HZ: Final = 768_000
+AUDIO_MAX_CHANNELS: Final = 8
+# Thresholds of one PR curve; TensorBoard draws 201 of its own accord, a screen has 4,000 columns.
+PR_CURVE_MAX_THRESHOLDS: Final = 10_000
+# Vertices, and faces, of one value over all its samples: the browser draws a million triangles, with patience.
+MESH_MAX_VERTICES: Final = 1024 * KiB
+MESH_MAX_FACES: Final = 1024 * KiB
+# The JSON text that sets a mesh's camera, lights and material.
+MESH_CONFIG_MAX_BYTES: Final = 64 * KiB
+# Numbers of one embedding, 16 MiB as float32, four times as much as text: 16,384 points of 256 dimensions, more than the
+# Projector moves fluently.
+EMBEDDING_MAX_VALUES: Final = 4 * MiB
+# Text of one embedding's metadata, all cells together.
+EMBEDDING_METADATA_MAX_BYTES: Final = 16 * MiB
+# The Projector refuses larger textures (tensorboard/plugins/projector: 8192 px).
+SPRITE_MAX_SIDE_PX: Final = 8192
+# Hyperparameters of one session; each is a column of a table.
+HPARAMS_MAX: Final = 1000
+HPARAM_NAME_MAX_BYTES: Final = 1 * KiB
+HPARAM_TEXT_MAX_BYTES: Final = 16 * KiB
+# Charts of one custom-scalars layout, over all categories; a page of more loads for minutes.
+LAYOUT_MAX_CHARTS: Final = 1000
+# Dimensions of a tensor: NumPy's own bound before 2.0.
+TENSOR_MAX_RANK: Final = 32
 # Errors, rejected items and warnings listed in one answer: nobody reads more, and an answer should not outgrow its question.
 REPORTED_ITEMS: Final = 100
 
@@ -80,7 +116,7 @@ ENCODER_SHAPES_KEPT: Final = 2048
 # --- the clients ------------------------------------------------------------------------------------------------------
 # Points waiting in a client, about 200 bytes each while they are Python objects: 200 MB, an hour of 300 points a second.
 CLIENT_QUEUE_MAX_POINTS: Final = 1_000_000
-# Texts and histogram values waiting in a client.
+# Values of other kinds waiting in a client: texts, histogram values, pictures, sounds.
 CLIENT_QUEUE_MAX_BYTES: Final = 64 * MiB
 # One request of a client, well below BODY_MAX_BYTES.
 CLIENT_BATCH_MAX_BYTES: Final = 4 * MiB
@@ -107,6 +143,31 @@ CLIENT_RETRY_AFTER_MAX_S: Final = 60.0
 CLIENT_ODD_ANSWERS_MAX: Final = 10
 # Different warnings that one client logs; each once.
 CLIENT_WARNINGS_MAX: Final = 1_000
+
+# --- from users' values to kinds --------------------------------------------------------------------------------------------
+# How far pixels and samples may lie out of their range, as a part of it, and still be brought in without a word: resampling
+# with a cubic or sinc filter overshoots by up to a tenth. More is a mistake of scale.
+CONVERT_OVERSHOOT: Final = 0.1
+# Images in one row of a grid: as in tensorboardX and torchvision.
+GRID_COLUMNS: Final = 8
+# Browsers play a GIF frame that asks for less at ten frames a second.
+GIF_FRAME_MIN_MS: Final = 20
+
+# --- the local summary writer -----------------------------------------------------------------------------------------
+# Points and bytes of other values that wait for the writer thread. Then the call that logs writes them out itself: a slow
+# disk is felt, nothing is dropped, and memory stays below 100 MB for points and twice the bytes for the rest.
+LOCAL_QUEUE_MAX_POINTS: Final = 500_000
+LOCAL_QUEUE_MAX_BYTES: Final = 64 * MiB
+# Points encoded at one time: enough for the columnar encoder, and 60 MB of arrays and records at most.
+LOCAL_BATCH_POINTS: Final = 200_000
+# What was logged is in the file after this long, even if `flush_secs` would allow more: TensorBoard may show it sooner.
+LOCAL_WRITE_INTERVAL_S: Final = 1.0
+# Between two early writes because `max_queue` values wait: batches stay large while a loop logs as fast as it can.
+LOCAL_WRITE_PAUSE_S: Final = 0.1
+# Event files that one writer keeps open (add_scalars makes one for each of its keys); opening again costs about 10 us.
+LOCAL_OPEN_FILES_MAX: Final = 64
+# Points that export_scalars_to_json keeps in memory, 24 bytes each; beyond it the oldest half goes.
+LOCAL_EXPORT_MAX_POINTS: Final = 1_000_000
 
 # --- reading back -----------------------------------------------------------------------------------------------------
 # Payload up to which records of one length are read together; beyond it they are no scalars, and tables would pile up.

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tbbridge.errors import ItemError, ItemWarning
-from tbbridge.model import Histogram, Text
+from tbbridge.model import Histogram, Summary, Text
 from tbbridge.wire.protobuf_v1 import decode_batch, encode_problem, encode_response
 
 PROTOBUF = "application/x-protobuf"
@@ -61,6 +61,8 @@ class Server:
         self.scalars: dict[tuple[str, str], list[tuple[int, float, float]]] = defaultdict(list)
         self.texts: list[tuple[str, Text]] = []
         self.histograms: list[tuple[str, Histogram]] = []
+        self.summaries: list[tuple[str, Summary]] = []  # those two kinds and all others
+        self.names: dict[tuple[str, str], tuple[str, str]] = {}
         self.requests: list[tuple[str, int]] = []
         self.paths: list[str] = []
         self.sizes: list[int] = []
@@ -117,12 +119,14 @@ class Server:
                 for column in run.scalars:
                     assert column.steps is not None
                     assert column.wall_times is not None
+                    self.names[run.run, column.tag] = (column.display_name, column.description)
                     rows = zip(column.steps.tolist(), column.values.tolist(), column.wall_times.tolist(), strict=True)
                     self.scalars[run.run, column.tag].extend(rows)
                 for summary in run.summaries:
+                    self.summaries.append((run.run, summary))
                     if isinstance(summary, Text):
                         self.texts.append((run.run, summary))
-                    else:
+                    elif isinstance(summary, Histogram):
                         self.histograms.append((run.run, summary))
             return accepted, False, rejected
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import math
 import threading
 from collections import defaultdict
@@ -10,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from fake_server import free_port
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.util import tensor_util
 
 from tbbridge import AsyncClient, Client, Rejected
@@ -166,3 +169,54 @@ def test_a_step_that_goes_back_is_stored_and_told(bridge: Bridge, caplog: pytest
         f"{bridge.url} says about runs[run='r'].scalars[tag='a']"
     ]
     assert bridge.scalars("r")["a"] == [(5, 5.0), (3, 3.0), (2, 2.0)]
+
+
+def test_every_kind_that_a_run_logs_is_on_the_bridges_disk(bridge: Bridge) -> None:
+    """One of each, by plugin and tag; what TensorBoard makes of them is tests/e2e's to say."""
+    random = np.random.default_rng(0)
+    graph = GraphDef()
+    graph.node.add(name="a", op="Const")
+    picture, points = random.random((8, 9, 3)), random.normal(size=(4, 3))
+    with Client(bridge.url, ack="written") as client, client.run("r", step=3) as run:
+        run.describe("sample", "A sample", "of *pictures*")
+        run.add_image("sample", picture)
+        run.add_images("batch", random.random((3, 1, 4, 4)))
+        run.add_image_with_boxes("boxes", picture, [[1, 1, 5, 5]], labels=["x"])
+        run.add_video("film", random.random((1, 3, 1, 8, 8)))
+        run.add_audio("audio", np.sin(np.arange(1000) / 9))
+        run.add_pr_curve("pr", [0, 1, 1], [0.1, 0.4, 0.9])
+        run.add_mesh("cloud", points)
+        run.add_embedding(points, list("abcd"), random.random((4, 3, 6, 6)), tag="digits")
+        run.add_tensor("any", points)
+        run.add_graph(graph)
+        run.add_run_metadata("profile", b"")
+        run.add_hparams({"lr": 0.1}, {"accuracy": 0.5})
+        run.add_custom_scalars({"A": {"many": ["Multiline", ["x"]]}})
+        run.add_text("note", "x")
+        run.add_histogram("w", points)
+        client.flush()
+        found, others = {}, set()
+        for event in bridge.events("r"):
+            for value in event.summary.value:
+                assert event.step == 3
+                found[value.tag] = value.metadata.plugin_data.plugin_name
+                if value.tag == "sample":
+                    assert (value.metadata.display_name, value.metadata.summary_description) == ("A sample", "of *pictures*")
+                    shown = np.array(PIL.Image.open(io.BytesIO(value.image.encoded_image_string)))
+                    assert np.array_equal(shown, (picture * 255).astype(np.uint8))
+            others.add(event.WhichOneof("what"))
+    assert others >= {"graph_def", "tagged_run_metadata"}
+    assert {tag: plugin for tag, plugin in found.items() if not tag.startswith("cloud")} == {
+        **dict.fromkeys(("sample", "batch", "boxes", "film"), "images"),
+        "audio": "audio",
+        "pr": "pr_curves",
+        "any": "",
+        "_hparams_/session_start_info": "hparams",
+        "accuracy": "scalars",
+        "custom_scalars__config__": "custom_scalars",
+        "note": "text",
+        "w": "histograms",
+    }
+    assert set(dict(found).values()) >= {"mesh"}
+    config = (bridge.logdir / "r" / "projector_config.pbtxt").read_text(encoding="utf-8")
+    assert "digits" in config

@@ -150,6 +150,21 @@ class TensorBoard:
                     return None
                 raise
 
+    def raw(self, path: str, **query: object) -> tuple[str, bytes]:
+        """Content type and bytes of one of its endpoints: pictures, sound, tensors, text."""
+        with urllib.request.urlopen(f"{self.address}/data/{path}?{urllib.parse.urlencode(query, doseq=True)}", timeout=30) as answer:
+            return answer.headers["Content-Type"], answer.read()
+
+    def post_form(self, path: str, **fields: object) -> Any:
+        """The JSON answer to a form, as its pages send them."""
+        form = urllib.parse.urlencode(fields, doseq=True).encode()
+        with urllib.request.urlopen(f"{self.address}/data/{path}", form, timeout=30) as answer:
+            return json.load(answer)
+
+    def post_json(self, path: str, body: object) -> Any:
+        """The JSON answer to JSON, as the HParams page asks."""
+        return post(f"{self.address}/data/{path}", body)
+
     def runs(self) -> list[str]:
         return list(self.ask("runs"))
 

@@ -146,12 +146,24 @@ def test_several_values_in_one_event_keep_their_order() -> None:
 def test_fields_we_do_not_know_are_kept_and_do_no_harm() -> None:
     value = histogram_summary.histogram_pb("h", np.arange(10.0)).value[0]
     value.metadata.summary_description = "about it"
-    graph = frame(Event(graph_def=b"whatever", wall_time=WALL_TIME).SerializeToString())
+    graph = frame(Event(meta_graph_def=b"whatever", wall_time=WALL_TIME).SerializeToString())
     chunk = read_events(graph + event(value, step=4))
     (stored,) = chunk.summaries
     assert (stored.tag, stored.plugin, stored.step) == ("h", "histograms", 4)
     assert Summary.Value.FromString(stored.value) == value
     assert chunk.records == 2
+
+
+def test_graphs_outside_a_summary_come_as_the_values_tensorboard_makes_of_them() -> None:
+    graph = Event(graph_def=b"graph", wall_time=WALL_TIME)
+    profile = Event(step=3, wall_time=WALL_TIME)
+    profile.tagged_run_metadata.tag = "profile"
+    profile.tagged_run_metadata.run_metadata = b"metadata"
+    chunk = read_events(frame(graph.SerializeToString()) + frame(profile.SerializeToString()))
+    told = [(stored.tag, stored.plugin, stored.step) for stored in chunk.summaries]
+    assert told == [("__run_graph__", "graphs", 0), ("profile", "graph_tagged_run_metadata", 3)]
+    values = [Summary.Value.FromString(stored.value) for stored in chunk.summaries]
+    assert [value.tensor.string_val[0] for value in values] == [b"graph", b"metadata"]
 
 
 def test_our_own_summaries_come_back() -> None:

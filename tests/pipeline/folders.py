@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 
-from tbbridge.model import Batch, Histogram, RunBatch, ScalarColumns, Text, run_name, tag_name
+from tbbridge.model import Batch, Embedding, RunBatch, ScalarColumns, Summary, run_name, tag_name
 from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
 
 
@@ -38,7 +38,7 @@ def scalars(
     )
 
 
-def batch(run: str, *items: ScalarColumns | Text | Histogram, writer: str = "", seq: int = 0) -> Batch:
+def batch(run: str, *items: ScalarColumns | Summary, writer: str = "", seq: int = 0) -> Batch:
     columns = tuple(item for item in items if isinstance(item, ScalarColumns))
     summaries = tuple(item for item in items if not isinstance(item, ScalarColumns))
     return Batch((RunBatch(run_name(run), columns, summaries),), writer, seq)
@@ -47,6 +47,19 @@ def batch(run: str, *items: ScalarColumns | Text | Histogram, writer: str = "", 
 def event_files(logdir: Path) -> dict[str, bytes]:
     """Every event file below `logdir`, by its relative path."""
     return {str(path.relative_to(logdir)): path.read_bytes() for path in sorted(logdir.rglob("*tfevents*"))}
+
+
+def run_files(logdir: Path) -> dict[str, bytes]:
+    """Every file of the runs below `logdir`, those of embeddings too, by its relative path."""
+    found = {path.relative_to(logdir): path for path in sorted(logdir.rglob("*")) if path.is_file()}
+    return {str(name): path.read_bytes() for name, path in found.items() if name.parts[0] != ".tbbridge"}
+
+
+def embedding(tag: str, points: int, **fields: object) -> Embedding:
+    """`points` points in the plane, each with a label."""
+    matrix = np.arange(2 * points, dtype=np.float32).reshape(points, 2) / 3
+    labels = tuple((f"point {number}",) for number in range(points))
+    return Embedding(tag_name(tag), matrix, labels, **fields)  # type: ignore[arg-type]
 
 
 def events(data: bytes) -> list[Event]:

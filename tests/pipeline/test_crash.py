@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from folders import Clock, batch, event_files, open_pipeline, points, scalars
+from folders import Clock, batch, embedding, open_pipeline, points, run_files, scalars
+from google.protobuf import text_format
+from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
+from tbbridge.errors import InvalidBatch
 from tbbridge.model import Batch, Buckets, Histogram, Text, tag_name
 from tbbridge.pipeline.door import Ack
 from tbbridge.pipeline.journal import list_segments
@@ -21,7 +24,8 @@ STORY: tuple[Batch, ...] = (
     batch("a", scalars("loss", [0.25, float("nan")], [128, 129]), scalars("accuracy", [0.1]), writer="w", seq=2),
     batch("b/c", Histogram(tag_name("weights"), buckets=TWO_BUCKETS), writer="w", seq=3),
     batch("a", scalars("loss", [9.0], [3]), Histogram(tag_name("weights"), buckets=TWO_BUCKETS), writer="w", seq=4),
-    batch("b/c", scalars("loss", [7.0] * 40), writer="w", seq=5),
+    batch("b/c", scalars("loss", [7.0] * 40), embedding("digits", 2), writer="w", seq=5),
+    batch("b/c", embedding("digits", 1), writer="w", seq=6),
 )
 
 # Small, so that copying a folder with its preallocated segment is quick; no story fills one.
@@ -56,7 +60,7 @@ async def tell_and_die(logdir: Path, story: tuple[Batch, ...] = STORY) -> Path:
 
 async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_an_undisturbed_run(tmp_path: Path) -> None:
     await tell(tmp_path / "undisturbed")
-    expected = event_files(tmp_path / "undisturbed")
+    expected = run_files(tmp_path / "undisturbed")
     segment = await tell_and_die(tmp_path / "dead")
     journal = segment.read_bytes().rstrip(b"\0") + b"\0" * 64
     shutil.rmtree(tmp_path / "dead" / "a")
@@ -67,7 +71,7 @@ async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_
         shutil.copytree(tmp_path / "dead", logdir)
         (logdir / ".tbbridge" / segment.name).write_bytes(journal[:cut])
         repeats = await tell(logdir)
-        assert event_files(logdir) == expected, f"cut at byte {cut}"
+        assert run_files(logdir) == expected, f"cut at byte {cut}"
         assert repeats == sorted(repeats, reverse=True), "what survives is a prefix"
         survivors.append(sum(repeats))
         shutil.rmtree(logdir)
@@ -77,7 +81,7 @@ async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_
 
 async def test_event_files_cut_at_every_byte_are_completed_to_the_same_bytes(tmp_path: Path) -> None:
     await tell_and_die(tmp_path / "dead")
-    expected = event_files(tmp_path / "dead")
+    expected = run_files(tmp_path / "dead")
     state = tmp_path / "state"
     (tmp_path / "dead" / ".tbbridge").rename(state)
     for name, data in expected.items():
@@ -85,41 +89,42 @@ async def test_event_files_cut_at_every_byte_are_completed_to_the_same_bytes(tmp
             shutil.copytree(state, tmp_path / "dead" / ".tbbridge")
             (tmp_path / "dead" / name).write_bytes(data[:cut])
             await (await open_pipeline(tmp_path / "dead", segment_bytes=SEGMENT_BYTES)).close()
-            assert event_files(tmp_path / "dead") == expected, f"{name} cut at byte {cut}"
+            assert run_files(tmp_path / "dead") == expected, f"{name} cut at byte {cut}"
             shutil.rmtree(tmp_path / "dead" / ".tbbridge")
 
 
 async def test_event_bytes_that_a_power_cut_left_as_zeros_are_written_again(tmp_path: Path) -> None:
     await tell_and_die(tmp_path / "dead")
-    expected = event_files(tmp_path / "dead")
+    expected = run_files(tmp_path / "dead")
     for name, data in expected.items():
-        (tmp_path / "dead" / name).write_bytes(data[:50] + bytes(len(data) - 50))
+        kept = data[: min(50, len(data) // 2)]
+        (tmp_path / "dead" / name).write_bytes(kept + bytes(len(data) - len(kept)))
     await (await open_pipeline(tmp_path / "dead")).close()
-    assert event_files(tmp_path / "dead") == expected
+    assert run_files(tmp_path / "dead") == expected
 
 
 async def test_dying_again_and_again_during_replay_changes_nothing(tmp_path: Path) -> None:
     await tell_and_die(tmp_path / "dead")
-    expected = event_files(tmp_path / "dead")
+    expected = run_files(tmp_path / "dead")
     for _ in range(3):
         pipeline = await open_pipeline(tmp_path / "dead")
         shutil.copytree(tmp_path / "dead", tmp_path / "again")
         await pipeline.close()
         shutil.rmtree(tmp_path / "dead")
         (tmp_path / "again").rename(tmp_path / "dead")
-        assert event_files(tmp_path / "dead") == expected
+        assert run_files(tmp_path / "dead") == expected
 
 
 async def test_many_segments_and_checkpoints_give_the_same_files_and_do_not_pile_up(tmp_path: Path) -> None:
     story = tuple(batch(f"run{n % 3}", scalars("loss", [n] * 5), writer="w", seq=n) for n in range(1, 120))
     await tell(tmp_path / "one", story)
     await tell(tmp_path / "many", story, segment_bytes=400)
-    assert event_files(tmp_path / "many") == event_files(tmp_path / "one")
+    assert run_files(tmp_path / "many") == run_files(tmp_path / "one")
     assert len(list((tmp_path / "many" / ".tbbridge").iterdir())) < 10
     for half in (story[:70], story):
         repeats = await tell(tmp_path / "halves", half, segment_bytes=400)
     assert repeats == [True] * 70 + [False] * 49
-    assert event_files(tmp_path / "halves") == event_files(tmp_path / "one")
+    assert run_files(tmp_path / "halves") == run_files(tmp_path / "one")
 
 
 async def test_a_segment_also_ends_by_its_entries_so_that_a_replay_of_tiny_batches_stays_short(
@@ -150,15 +155,15 @@ async def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_pat
     pipeline = await open_pipeline(logdir)
     assert [str(newest) in line for line in pipeline.stats.lost_entries] == [True]
     await pipeline.close()
-    assert await tell(logdir) == [True, True, True, False, False]
+    assert await tell(logdir) == [True, True, True, False, False, False]
     await tell(tmp_path / "undisturbed")
-    assert event_files(logdir) == event_files(tmp_path / "undisturbed")
+    assert run_files(logdir) == run_files(tmp_path / "undisturbed")
 
 
 async def test_a_flipped_byte_before_acknowledged_entries_is_reported_and_what_is_before_it_kept(tmp_path: Path) -> None:
     logdir = tmp_path / "dead"
     segment = await tell_and_die(logdir)
-    before = event_files(logdir)
+    before = run_files(logdir)
     second = segment.read_bytes().find(b"accuracy")
     flip(segment, second)
     pipeline = await open_pipeline(logdir)
@@ -169,7 +174,7 @@ async def test_a_flipped_byte_before_acknowledged_entries_is_reported_and_what_i
     assert damaged_at < second
     await pipeline.submit(batch("a", scalars("loss", [1.0], [1000])), ack=Ack.WRITTEN)
     await pipeline.close()
-    after = event_files(logdir)
+    after = run_files(logdir)
     assert all(after[name] == data for name, data in before.items()), "what was in the event files stays"
     assert len(after) == len(before) + 1, "and the run goes on in a later file"
     assert (logdir / ".tbbridge" / (segment.name + ".damaged")).exists()
@@ -230,10 +235,65 @@ async def test_a_run_deleted_and_begun_again_does_not_come_back_twice_in_replay(
     shutil.copytree(live, dead)
     await pipeline.close()
     await (await open_pipeline(dead)).close()
-    assert event_files(dead) == event_files(live)
+    assert run_files(dead) == run_files(live)
 
 
 async def test_a_state_folder_with_nothing_but_a_lock_file_starts(tmp_path: Path) -> None:
     (tmp_path / ".tbbridge").mkdir()
     (tmp_path / ".tbbridge" / "lock").touch()
     await (await open_pipeline(tmp_path)).close()
+
+
+async def test_embeddings_after_the_list_of_them_was_deleted_are_not_put_over_what_came_later(tmp_path: Path) -> None:
+    """The list keeps its name where an event file gets a new one: a replay must not bring back what was deleted."""
+    logdir = tmp_path / "runs"
+    clock = Clock()
+    pipeline = await open_pipeline(logdir, clock=clock, segment_bytes=SEGMENT_BYTES)
+    await pipeline.submit(batch("a", embedding("first", 3), embedding("second", 3)), ack=Ack.WRITTEN)
+    (logdir / "a" / "projector_config.pbtxt").unlink()
+    await pipeline.submit(batch("a", embedding("third", 3)), ack=Ack.WRITTEN)
+    expected = run_files(logdir)
+    shutil.copytree(logdir, tmp_path / "dead")
+    await pipeline.close()
+    assert expected["a/projector_config.pbtxt"].count(b"embeddings {") == 1
+    await (await open_pipeline(tmp_path / "dead")).close()
+    assert run_files(tmp_path / "dead") == expected
+
+
+async def test_an_embedding_joins_the_list_that_somebody_else_began(tmp_path: Path) -> None:
+    theirs = 'embeddings {\n  tensor_name: "theirs"\n}'
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "projector_config.pbtxt").write_text(theirs)
+    pipeline = await open_pipeline(tmp_path)
+    await pipeline.submit(batch("a", embedding("ours", 2)), ack=Ack.WRITTEN)
+    await pipeline.close()
+    config = text_format.Parse((tmp_path / "a" / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    assert [one.tensor_name for one in config.embeddings] == ["theirs", "ours:00000"]
+
+
+async def test_a_repeated_step_does_not_hide_an_embedding_behind_the_first(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    for _ in range(2):
+        await pipeline.submit(batch("a", embedding("x", 2, step=5)), ack=Ack.WRITTEN)
+    await pipeline.close()
+    config = text_format.Parse((tmp_path / "a" / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    names = [one.tensor_name for one in config.embeddings]
+    assert names[0] == "x:00005"
+    assert len(set(names)) == 2
+    assert len({one.tensor_path for one in config.embeddings}) == 2
+
+
+@pytest.mark.parametrize("name", ["projector_config.pbtxt", "embeddings.tbbridge"])
+async def test_a_link_in_the_way_of_an_embedding_refuses_it_and_nothing_else(tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    logdir = tmp_path / "runs"
+    (logdir / "a").mkdir(parents=True)
+    (logdir / "a" / name).symlink_to(outside)
+    pipeline = await open_pipeline(logdir)
+    with pytest.raises(InvalidBatch, match="clear the way"):
+        await pipeline.submit(batch("a", embedding("x", 2)), ack=Ack.WRITTEN)
+    receipt = await pipeline.submit(batch("a", scalars("loss", [1.0])), ack=Ack.WRITTEN)
+    await pipeline.close()
+    assert receipt.accepted == 1
+    assert list(outside.iterdir()) == []

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from itertools import repeat, starmap
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tbbridge import limits
 from tbbridge.events.histograms import Binned
-from tbbridge.model import Buckets, RunName, TagName
+from tbbridge.model import Buckets, RunName, Summary, TagName
 
 logger = logging.getLogger("tbbridge.client")
 
@@ -33,13 +34,17 @@ Point: TypeAlias = tuple[int, float, int, float]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One logged value of another kind: a text; or a histogram as raw values (an array of our own), sorted, or as given."""
+    """One logged value of another kind: a text; a histogram as raw values (an array of our own), sorted, or as given; or a kind
+    ready made, whose step and time are those of the note. Its display name and description, if there are any, go before ours.
+    """
 
     run: RunName
     tag: TagName
-    content: str | NDArray[Any] | Binned | Buckets
+    content: str | NDArray[Any] | Binned | Buckets | Summary
     step: int
     wall_time: float
+    display_name: str = ""
+    description: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -50,8 +55,10 @@ class Note:
             size = 24 * len(self.content.buckets.counts)
         elif isinstance(self.content, Buckets):
             size = 24 * len(self.content.counts)
-        else:
+        elif isinstance(self.content, np.ndarray):
             size = self.content.nbytes
+        else:
+            size = self.content.size_bytes
         return size + limits.ITEM_OVERHEAD_BYTES
 
 
@@ -150,7 +157,7 @@ class Backlog:
             return
         if not self.dropped:
             logger.warning(
-                "the server does not keep up or is away, and %d points or %d bytes of texts and histograms wait already: "
+                "the server does not keep up or is away, and %d points or %d bytes of other values wait already: "
                 "dropping the oldest from here on; raise queue_max_points or queue_max_bytes of the client to hold more",
                 self._max_points,
                 self._max_bytes,

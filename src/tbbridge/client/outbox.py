@@ -110,8 +110,11 @@ class Outbox:
 
     # --- from the log calls and from flush ----------------------------------------------------------------------------
 
-    def series(self, run: RunName, tag: str) -> int:
-        """The number of this (run, tag). Checks the tag; a run asks once for each and remembers it."""
+    def series(self, run: RunName, tag: str, display_name: str = "", description: str = "") -> int:
+        """The number of this (run, tag). Checks the tag; a run asks once for each and remembers it.
+
+        A display name or a description, checked by the caller, is sent with the series from now on.
+        """
         checked = tag_name(tag)
         with self._names_lock:
             number = self._ids.get((run, checked))
@@ -119,6 +122,8 @@ class Outbox:
                 number = len(self._table)
                 self._table.append(Series(run, checked))
                 self._ids[run, checked] = number  # last: a Ctrl-C in between leaves an unused row, not a wrong one
+            if display_name or description:
+                self._table[number] = Series(run, checked, display_name, description)
             return number
 
     def adopt(self, run: Frames) -> None:

@@ -7,7 +7,7 @@ into arrays; it is paid in the sender's thread. The path continues in outbox.py,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import itemgetter
 from typing import Final
@@ -27,10 +27,12 @@ POINT_BYTES: Final = 26
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One (run, tag) pair; points carry its position in the client's table."""
+    """One (run, tag) pair, and what TensorBoard shows for it; points carry its position in the client's table."""
 
     run: RunName
     tag: TagName
+    display_name: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +90,19 @@ def prepare(load: Load) -> tuple[Parcel, list[NotFinite], list[InvalidItem]]:
 
 def _summary(note: Note, found: list[NotFinite]) -> Summary:
     content = note.content
+    names = note.display_name, note.description
     if isinstance(content, str):
-        return Text(note.tag, content, note.step, note.wall_time)
+        return Text(note.tag, content, note.step, note.wall_time, *names)
+    if not isinstance(content, np.ndarray | Binned | Buckets):
+        own = content.display_name, content.description
+        shown, described = own if any(own) else names
+        return replace(content, step=note.step, wall_time=note.wall_time, display_name=shown, description=described)
     if not isinstance(content, Buckets):
         binned = content if isinstance(content, Binned) else bucketize(content.astype(np.float64, copy=False))
         if binned.nan or binned.infinite:
             found.append(NotFinite(note.run, note.tag, binned.nan, binned.infinite))
         content = binned.buckets
-    return Histogram(note.tag, buckets=content, step=note.step, wall_time=note.wall_time)
+    return Histogram(note.tag, None, content, note.step, note.wall_time, *names)
 
 
 def pack(parcel: Parcel, table: Sequence[Series], writer: str, seq: int) -> Body:
@@ -124,4 +131,6 @@ def columns(points: Sequence[Point], table: Sequence[Series]) -> Iterator[tuple[
     edges = [0, *(np.flatnonzero(np.diff(series)) + 1).tolist(), count]
     for start, end in pairwise(edges):
         name = table[int(series[start])]
-        yield name.run, ScalarColumns(name.tag, values[start:end], steps[start:end], wall_times[start:end])
+        part = slice(start, end)
+        names = name.display_name, name.description
+        yield name.run, ScalarColumns(name.tag, values[part], steps[part], wall_times[part], *names)

@@ -12,16 +12,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from time import time as now
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, get_args
 
 from numpy.typing import ArrayLike
 
 from tbbridge import limits
 from tbbridge.client.backlog import Backlog, Note, Point
+from tbbridge.client.kinds import KindCalls
 from tbbridge.client.values import HistogramDict, Number, Step, as_array, as_buckets, as_float, as_step, as_wall_time
+from tbbridge.convert.arrays import described
+from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import bucketize
-from tbbridge.model import INT64_MAX, Buckets, Text, run_name, tag_name
+from tbbridge.model import INT64_MAX, Buckets, Summary, TagName, Text, check_shown_names, run_name
 
 if TYPE_CHECKING:
     from tbbridge.client.base import BaseClient
@@ -46,7 +49,7 @@ class _NoMoreCalls(dict[str, int]):
         raise RuntimeError(self._message)
 
 
-class Run:
+class Run(KindCalls):
     """Logs one run. Made by `client.run`; a context manager that sends what is left when it ends.
 
     Log calls may come from any thread, cost about a microsecond, and raise `InvalidItem` (a ValueError) only for what is wrong
@@ -60,6 +63,7 @@ class Run:
         self._points = self._backlog.points
         self._step = as_step(step)
         self._series: dict[str, int] = {}
+        self._shown: dict[TagName, tuple[str, str]] = {}
         self._frame: list[Point] = []
         self._frame_notes: list[Note] = []
         self._frame_notes_bytes = 0
@@ -136,8 +140,24 @@ class Run:
         """Log a text; TensorBoard shows it as Markdown."""
         if not isinstance(text, str):
             raise InvalidItem("text", f"the text of tag {tag!a} is a {type(text).__name__}; give a str", "text")
-        Text(_checked_tag(tag), text)  # raises if it is too long, or no valid Unicode
+        Text(checked_tag(tag), text)  # raises if it is too long, or no valid Unicode
         self._add_note(tag, text, step, wall_time)
+
+    def add_summary(self, summary: Summary, step: Step | None = None, wall_time: float | None = None) -> None:
+        """Log one value of any kind, made by yourself. Its own step and time count where none is given here."""
+        if not isinstance(summary, get_args(Summary)):
+            message = f"the summary is {described(summary)}; give a kind of tbbridge.kinds, such as Image(tag, (png,))"
+            raise InvalidItem("summary", message, "summary")
+        step = summary.step if step is None else step
+        self._add_note(summary.tag, summary, step, summary.wall_time if wall_time is None else wall_time)
+
+    def describe(self, tag: str, display_name: str = "", description: str = "") -> None:
+        """Set what TensorBoard shows for a tag: a name in its place, and Markdown. Call it before the tag's first value."""
+        checked = checked_tag(tag)
+        check_shown_names(display_name, description)
+        self._shown[checked] = (display_name, description)
+        if checked in self._series:
+            self._client.outbox.series(self._name, checked, display_name, description)
 
     # --- steps and times ----------------------------------------------------------------------------------------------
 
@@ -239,18 +259,19 @@ class Run:
 
     def _new_series(self, tag: str) -> int:
         """The slow part of a tag's first use: check it, and ask for its number."""
-        _checked_tag(tag)
+        checked = checked_tag(tag)
         series = self._series
         if not isinstance(series, _NoMoreCalls):
-            series[tag] = self._client.outbox.series(self._name, tag)
+            series[tag] = self._client.outbox.series(self._name, checked, *self._shown.get(checked, ()))
         return series[tag]
 
     def _add_note(self, tag: str, content: Any, step: Step | None, wall_time: float | None) -> None:
-        checked = _checked_tag(tag)
+        checked = checked_tag(tag)
         if isinstance(self._series, _NoMoreCalls):
             _ = self._series[tag]
         number = self._step if step is None else as_step(step)
-        note = Note(self._name, checked, content, number, now() if wall_time is None else as_wall_time(wall_time))
+        moment = now() if wall_time is None else as_wall_time(wall_time)
+        note = Note(self._name, checked, content, number, moment, *self._shown.get(checked, ()))
         if step is not None or wall_time is not None:
             self._hand_over()
             self._backlog.add(note)
@@ -260,9 +281,3 @@ class Run:
             self._frame_notes_bytes += note.size_bytes
             if self._frame_notes_bytes >= limits.CLIENT_FRAME_MAX_BYTES:
                 self._hand_over()
-
-
-def _checked_tag(tag: object) -> Any:
-    if not isinstance(tag, str):
-        raise InvalidItem("tag", f"the tag is a {type(tag).__name__}; call add_...(tag, value) with a text as tag", "tag")
-    return tag_name(tag)

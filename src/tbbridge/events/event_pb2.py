@@ -22,41 +22,25 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from tbbridge.foreign import summary_pb2 as tbbridge_dot_foreign_dot_summary__pb2
 
+from tbbridge.foreign.summary_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btbbridge/events/event.proto\x12\x0ftbbridge.events\"\xe3\x01\n\x05\x45vent\x12\x11\n\twall_time\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\x16\n\x0c\x66ile_version\x18\x03 \x01(\tH\x00\x12+\n\x07summary\x18\x05 \x01(\x0b\x32\x18.tbbridge.events.SummaryH\x00\x12\x32\n\x0bsession_log\x18\x07 \x01(\x0b\x32\x1b.tbbridge.events.SessionLogH\x00\x12\x38\n\x0fsource_metadata\x18\n \x01(\x0b\x32\x1f.tbbridge.events.SourceMetadataB\x06\n\x04what\" \n\x0eSourceMetadata\x12\x0e\n\x06writer\x18\x01 \x01(\t\"\xbb\x01\n\nSessionLog\x12\x39\n\x06status\x18\x01 \x01(\x0e\x32).tbbridge.events.SessionLog.SessionStatus\x12\x17\n\x0f\x63heckpoint_path\x18\x02 \x01(\t\x12\x0b\n\x03msg\x18\x03 \x01(\t\"L\n\rSessionStatus\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\t\n\x05START\x10\x01\x12\x08\n\x04STOP\x10\x02\x12\x0e\n\nCHECKPOINT\x10\x03\"\x86\x02\n\x07Summary\x12-\n\x05value\x18\x01 \x03(\x0b\x32\x1e.tbbridge.events.Summary.Value\x1a\xcb\x01\n\x05Value\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x32\n\x08metadata\x18\t \x01(\x0b\x32 .tbbridge.events.SummaryMetadata\x12\x16\n\x0csimple_value\x18\x02 \x01(\x02H\x00\x12\x30\n\x05histo\x18\x05 \x01(\x0b\x32\x1f.tbbridge.events.HistogramProtoH\x00\x12.\n\x06tensor\x18\x08 \x01(\x0b\x32\x1c.tbbridge.events.TensorProtoH\x00\x42\x07\n\x05value\"\xea\x01\n\x0fSummaryMetadata\x12@\n\x0bplugin_data\x18\x01 \x01(\x0b\x32+.tbbridge.events.SummaryMetadata.PluginData\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x1b\n\x13summary_description\x18\x03 \x01(\t\x12.\n\ndata_class\x18\x04 \x01(\x0e\x32\x1a.tbbridge.events.DataClass\x1a\x32\n\nPluginData\x12\x13\n\x0bplugin_name\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"\x7f\n\x0eHistogramProto\x12\x0b\n\x03min\x18\x01 \x01(\x01\x12\x0b\n\x03max\x18\x02 \x01(\x01\x12\x0b\n\x03num\x18\x03 \x01(\x01\x12\x0b\n\x03sum\x18\x04 \x01(\x01\x12\x13\n\x0bsum_squares\x18\x05 \x01(\x01\x12\x14\n\x0c\x62ucket_limit\x18\x06 \x03(\x01\x12\x0e\n\x06\x62ucket\x18\x07 \x03(\x01\"\x7f\n\x10TensorShapeProto\x12\x32\n\x03\x64im\x18\x02 \x03(\x0b\x32%.tbbridge.events.TensorShapeProto.Dim\x12\x14\n\x0cunknown_rank\x18\x03 \x01(\x08\x1a!\n\x03\x44im\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x91\x02\n\x0bTensorProto\x12(\n\x05\x64type\x18\x01 \x01(\x0e\x32\x19.tbbridge.events.DataType\x12\x37\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32!.tbbridge.events.TensorShapeProto\x12\x16\n\x0eversion_number\x18\x03 \x01(\x05\x12\x16\n\x0etensor_content\x18\x04 \x01(\x0c\x12\x11\n\tfloat_val\x18\x05 \x03(\x02\x12\x12\n\ndouble_val\x18\x06 \x03(\x01\x12\x0f\n\x07int_val\x18\x07 \x03(\x05\x12\x12\n\nstring_val\x18\x08 \x03(\x0c\x12\x11\n\tint64_val\x18\n \x03(\x03\x12\x10\n\x08\x62ool_val\x18\x0b \x03(\x08*o\n\tDataClass\x12\x16\n\x12\x44\x41TA_CLASS_UNKNOWN\x10\x00\x12\x15\n\x11\x44\x41TA_CLASS_SCALAR\x10\x01\x12\x15\n\x11\x44\x41TA_CLASS_TENSOR\x10\x02\x12\x1c\n\x18\x44\x41TA_CLASS_BLOB_SEQUENCE\x10\x03*\x98\x01\n\x08\x44\x61taType\x12\x0e\n\nDT_INVALID\x10\x00\x12\x0c\n\x08\x44T_FLOAT\x10\x01\x12\r\n\tDT_DOUBLE\x10\x02\x12\x0c\n\x08\x44T_INT32\x10\x03\x12\x0c\n\x08\x44T_UINT8\x10\x04\x12\x0c\n\x08\x44T_INT16\x10\x05\x12\x0b\n\x07\x44T_INT8\x10\x06\x12\r\n\tDT_STRING\x10\x07\x12\x0c\n\x08\x44T_INT64\x10\t\x12\x0b\n\x07\x44T_BOOL\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btbbridge/events/event.proto\x12\x0ftbbridge.events\x1a\x1etbbridge/foreign/summary.proto\"\xbb\x02\n\x05\x45vent\x12\x11\n\twall_time\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\x16\n\x0c\x66ile_version\x18\x03 \x01(\tH\x00\x12\x13\n\tgraph_def\x18\x04 \x01(\x0cH\x00\x12+\n\x07summary\x18\x05 \x01(\x0b\x32\x18.tbbridge.events.SummaryH\x00\x12\x32\n\x0bsession_log\x18\x07 \x01(\x0b\x32\x1b.tbbridge.events.SessionLogH\x00\x12\x41\n\x13tagged_run_metadata\x18\x08 \x01(\x0b\x32\".tbbridge.events.TaggedRunMetadataH\x00\x12\x38\n\x0fsource_metadata\x18\n \x01(\x0b\x32\x1f.tbbridge.events.SourceMetadataB\x06\n\x04what\" \n\x0eSourceMetadata\x12\x0e\n\x06writer\x18\x01 \x01(\t\"6\n\x11TaggedRunMetadata\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x14\n\x0crun_metadata\x18\x02 \x01(\x0c\"\xbb\x01\n\nSessionLog\x12\x39\n\x06status\x18\x01 \x01(\x0e\x32).tbbridge.events.SessionLog.SessionStatus\x12\x17\n\x0f\x63heckpoint_path\x18\x02 \x01(\t\x12\x0b\n\x03msg\x18\x03 \x01(\t\"L\n\rSessionStatus\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\t\n\x05START\x10\x01\x12\x08\n\x04STOP\x10\x02\x12\x0e\n\nCHECKPOINT\x10\x03P\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tbbridge.events.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DATACLASS']._serialized_start=1538
-  _globals['_DATACLASS']._serialized_end=1649
-  _globals['_DATATYPE']._serialized_start=1652
-  _globals['_DATATYPE']._serialized_end=1804
-  _globals['_EVENT']._serialized_start=49
-  _globals['_EVENT']._serialized_end=276
-  _globals['_SOURCEMETADATA']._serialized_start=278
-  _globals['_SOURCEMETADATA']._serialized_end=310
-  _globals['_SESSIONLOG']._serialized_start=313
-  _globals['_SESSIONLOG']._serialized_end=500
-  _globals['_SESSIONLOG_SESSIONSTATUS']._serialized_start=424
-  _globals['_SESSIONLOG_SESSIONSTATUS']._serialized_end=500
-  _globals['_SUMMARY']._serialized_start=503
-  _globals['_SUMMARY']._serialized_end=765
-  _globals['_SUMMARY_VALUE']._serialized_start=562
-  _globals['_SUMMARY_VALUE']._serialized_end=765
-  _globals['_SUMMARYMETADATA']._serialized_start=768
-  _globals['_SUMMARYMETADATA']._serialized_end=1002
-  _globals['_SUMMARYMETADATA_PLUGINDATA']._serialized_start=952
-  _globals['_SUMMARYMETADATA_PLUGINDATA']._serialized_end=1002
-  _globals['_HISTOGRAMPROTO']._serialized_start=1004
-  _globals['_HISTOGRAMPROTO']._serialized_end=1131
-  _globals['_TENSORSHAPEPROTO']._serialized_start=1133
-  _globals['_TENSORSHAPEPROTO']._serialized_end=1260
-  _globals['_TENSORSHAPEPROTO_DIM']._serialized_start=1227
-  _globals['_TENSORSHAPEPROTO_DIM']._serialized_end=1260
-  _globals['_TENSORPROTO']._serialized_start=1263
-  _globals['_TENSORPROTO']._serialized_end=1536
+  _globals['_EVENT']._serialized_start=81
+  _globals['_EVENT']._serialized_end=396
+  _globals['_SOURCEMETADATA']._serialized_start=398
+  _globals['_SOURCEMETADATA']._serialized_end=430
+  _globals['_TAGGEDRUNMETADATA']._serialized_start=432
+  _globals['_TAGGEDRUNMETADATA']._serialized_end=486
+  _globals['_SESSIONLOG']._serialized_start=489
+  _globals['_SESSIONLOG']._serialized_end=676
+  _globals['_SESSIONLOG_SESSIONSTATUS']._serialized_start=600
+  _globals['_SESSIONLOG_SESSIONSTATUS']._serialized_end=676
 # @@protoc_insertion_point(module_scope)

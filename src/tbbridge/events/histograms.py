@@ -42,10 +42,13 @@ def bucketize(values: Float64s) -> Binned:
     everything counted in the last. No finite value: no buckets.
     """
     is_finite = np.isfinite(values)
-    finite = np.sort(values[is_finite]) + 0.0  # -0.0 becomes 0.0: which of the two a sort puts first is not fixed
-    nan = int(np.isnan(values).sum())
-    infinite = len(values) - len(finite) - nan
-    return Binned(_buckets(finite), nan, infinite)
+    chosen, nan = values, 0
+    if not is_finite.all():  # rare, and choosing costs as much as sorting
+        chosen = values[is_finite]
+        nan = int(np.isnan(values).sum())
+    finite = np.sort(chosen)
+    finite += 0.0  # -0.0 becomes 0.0: which of the two a sort puts first is not fixed
+    return Binned(_buckets(finite), nan, len(values) - len(finite) - nan)
 
 
 def _buckets(ordered: Float64s) -> Buckets:

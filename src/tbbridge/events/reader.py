@@ -15,7 +15,6 @@ from typing import Final, TypeAlias
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from google.protobuf.unknown_fields import UnknownFieldSet
 from numpy.typing import NDArray
 
 from tbbridge import limits
@@ -29,9 +28,8 @@ Float32s: TypeAlias = NDArray[np.float32]
 Positions: TypeAlias = NDArray[np.int64]
 
 SCALARS: Final = "scalars"
-# What a value without metadata is shown as; images and audio stand in fields that our own message does not have.
-_PLUGIN_OF_FIELD: Final = {"simple_value": SCALARS, "histo": "histograms"}
-_PLUGIN_OF_UNKNOWN_FIELD: Final = {4: "images", 6: "audio"}
+# What a value without metadata is shown as.
+_PLUGIN_OF_FIELD: Final = {"simple_value": SCALARS, "histo": "histograms", "image": "images", "audio": "audio"}
 
 # Rows decoded at a time, so that they stay in the processor's cache; and records of one length that must follow each other
 # before the walk looks ahead for more of them with numpy.
@@ -285,7 +283,7 @@ class _Reading:
             event = pb.Event.FromString(read.payload.tobytes())
         except DecodeError:
             return Corrupt(start, "not-an-event")
-        for value in event.summary.value:
+        for value in event.summary.value or _outside_summary(event):
             plugin = self.plugins.get(value.tag)
             if plugin is None:
                 plugin = SCALARS if self.plain_since.get(value.tag, record) < record else _plugin_of(value)
@@ -323,12 +321,27 @@ def _plugin_of(value: pb.Summary.Value) -> str:
     named = value.metadata.plugin_data.plugin_name
     if named:
         return named
-    implied = _PLUGIN_OF_FIELD.get(value.WhichOneof("value") or "")
-    if implied is not None:
-        return implied
-    unknown = UnknownFieldSet(value)
-    numbers = [unknown[i].field_number for i in range(len(unknown))]
-    return next((_PLUGIN_OF_UNKNOWN_FIELD[number] for number in numbers if number in _PLUGIN_OF_UNKNOWN_FIELD), "")
+    return _PLUGIN_OF_FIELD.get(value.WhichOneof("value") or "", "")
+
+
+def _outside_summary(event: pb.Event) -> list[pb.Summary.Value]:
+    """What stands in fields of the event itself, as the values that TensorBoard makes of them (data_compat.py)."""
+    match event.WhichOneof("what"):
+        case "graph_def":
+            value = pb.Summary.Value(tag="__run_graph__")
+            value.metadata.plugin_data.plugin_name = "graphs"
+            content = event.graph_def
+        case "tagged_run_metadata":
+            value = pb.Summary.Value(tag=event.tagged_run_metadata.tag)
+            value.metadata.plugin_data.plugin_name = "graph_tagged_run_metadata"
+            content = event.tagged_run_metadata.run_metadata
+        case _:
+            return []
+    value.metadata.data_class = pb.DATA_CLASS_BLOB_SEQUENCE
+    value.tensor.dtype = pb.DT_STRING
+    value.tensor.tensor_shape.dim.add(size=1)
+    value.tensor.string_val.append(content)
+    return [value]
 
 
 def _scalar_of(value: pb.Summary.Value, plugin: str) -> float | None:

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbbridge import limits
+from tbbridge.events import event_pb2 as pb
 from tbbridge.events.crc32c import UInt32s, crc32c, effect_table, mask_rows, masked
-from tbbridge.events.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame_header
+from tbbridge.events.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, frame_header
 from tbbridge.model import Float64s, Int64s, ScalarColumns, join_columns
 
 UInt8s: TypeAlias = NDArray[np.uint8]
@@ -69,13 +70,54 @@ def encode_scalars(columns: Sequence[ScalarColumns], described: Container[str]) 
     if len(columns) > 1:
         columns = join_columns(columns)
     points = 0
+    named: list[ScalarColumns] = []
     for column in columns:
+        if (column.display_name or column.description) and column.tag not in described:
+            named.append(column)
         if column.steps is None or column.wall_times is None:
             raise ValueError(f"column {column.tag!a} has no steps or no wall_times; settle the batch before encoding it")
         points += len(column.values)
+    if named:
+        return _encode_named(columns, named, described)
     if points < _FEW_POINTS:
         return _encode_one_by_one(columns, described)
     return _encode_in_groups(columns, described)
+
+
+class _AlsoDescribed(Container[str]):
+    def __init__(self, described: Container[str], tags: Container[str]) -> None:
+        self._described = described
+        self._tags = tags
+
+    def __contains__(self, tag: object) -> bool:
+        return tag in self._tags or tag in self._described
+
+
+def _encode_named(columns: Sequence[ScalarColumns], named: Sequence[ScalarColumns], described: Container[str]) -> bytes:
+    """Before all others, the first points of tags that get a display name or a description; rare, so made by protobuf."""
+    parts: list[bytes | bytearray] = []
+    for column in named:
+        assert column.steps is not None and column.wall_times is not None  # noqa: S101, PT018 - checked by the caller
+        event = pb.Event(wall_time=column.wall_times[0], step=int(column.steps[0]))
+        value = event.summary.value.add(tag=column.tag, simple_value=float(_narrowed(column.values[:1])[0]))
+        metadata = value.metadata
+        metadata.plugin_data.plugin_name = "scalars"
+        metadata.display_name = column.display_name
+        metadata.summary_description = column.description
+        metadata.data_class = pb.DATA_CLASS_SCALAR
+        parts.append(frame(event.SerializeToString()))
+    tags = {column.tag for column in named}
+    rest = [_without_first(column) if column.tag in tags else column for column in columns]
+    left = [column for column in rest if column is not None]
+    if left:
+        parts.append(encode_scalars(left, _AlsoDescribed(described, tags)))
+    return b"".join(parts)
+
+
+def _without_first(column: ScalarColumns) -> ScalarColumns | None:
+    if len(column.values) == 1 or column.steps is None or column.wall_times is None:
+        return None
+    return ScalarColumns(column.tag, column.values[1:], column.steps[1:], column.wall_times[1:])
 
 
 # --- one record at a time ---------------------------------------------------------------------------------------------

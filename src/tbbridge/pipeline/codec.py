@@ -25,7 +25,11 @@ def encode_entry(entry: Entry, durable_below: int) -> bytes:
     message = pb.Entry(magic=MAGIC, index=entry.index, durable_below=durable_below, writer=entry.writer.encode(), seq=entry.seq)
     for opening in entry.openings:
         message.opened.add(
-            run=opening.run.encode(), name=opening.file, wall_time=opening.wall_time, first_of_run=opening.first_of_run
+            run=opening.run.encode(),
+            name=opening.file,
+            wall_time=opening.wall_time,
+            first_of_run=opening.first_of_run,
+            config_length=opening.config_length,
         )
     message.runs.extend(run_to_message(batch) for batch in entry.batches)
     return frame(message.SerializeToString())
@@ -34,7 +38,8 @@ def encode_entry(entry: Entry, durable_below: int) -> bytes:
 def play_entry(message: pb.Entry, ledger: Ledger) -> Entry:
     """Apply an entry from the journal to `ledger`. Raises `InvalidBatch` if it holds what this version refuses."""
     openings = [
-        Opening(RunName(opened.run.decode()), opened.name, opened.wall_time, opened.first_of_run) for opened in message.opened
+        Opening(RunName(opened.run.decode()), opened.name, opened.wall_time, opened.first_of_run, opened.config_length)
+        for opened in message.opened
     ]
     errors = ItemErrors(partial=False)
     batches: list[RunBatch] = []
@@ -71,6 +76,7 @@ def _run_message(run: Run) -> pb.RunCheckpoint:
         tags=[tag.encode() for tag in run.tags],
         kinds=[kind for kind, _ in run.tags.values()],
         last_steps=steps.tobytes(),
+        config_length=run.config_length,
     )
 
 
@@ -105,4 +111,4 @@ def _run_from(message: pb.RunCheckpoint) -> Run:
     steps = np.frombuffer(message.last_steps, dtype="<i8").tolist()
     kinds = map(Kind, message.kinds)
     tags = {tag.decode(): (kind, step) for tag, kind, step in zip(message.tags, kinds, steps, strict=True)}
-    return Run(RunName(message.run.decode()), message.file, message.length, tags)
+    return Run(RunName(message.run.decode()), message.file, message.length, tags, message.config_length)

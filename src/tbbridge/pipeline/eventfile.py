@@ -2,21 +2,25 @@
 
 A write names its offset, so doing it again after a failure or a crash leaves the same bytes. Nothing here decides what is
 written (events/) or when (writer.py). Files are found missing by their name and length, since users delete run folders.
+Embeddings are files beside the event file: each is written once, and a list of them that grows like an event file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
+import stat
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
 from tbbridge.errors import InvalidItem
-from tbbridge.model import RunName
+from tbbridge.model import EMBEDDINGS_FOLDER, PROJECTOR_CONFIG, RunName
 from tbbridge.pipeline import disk
 from tbbridge.pipeline.ledger import Opening, Run
+from tbbridge.pipeline.publish import Write
 
 _CONVENTIONAL = re.compile(r"events\.out\.tfevents\.(\d{10})\.")
 
@@ -70,6 +74,10 @@ class EventFiles:
         """Where the run's live event file is."""
         return self._logdir / run.name / run.file
 
+    def beside(self, run: Run, name: str) -> Path:
+        """Where the file `name` is that belongs to the run besides its event file."""
+        return self._logdir / run.name / name
+
     def is_live(self, run: Run) -> bool:
         """True if the run's event file is still there, ours, and as long as we left it."""
         entry = self._open.get(run.name)
@@ -80,6 +88,8 @@ class EventFiles:
                 live = self.path(run).stat().st_size == run.length
             except (FileNotFoundError, NotADirectoryError):
                 live = False
+        if live and run.config_length and _size(self.beside(run, PROJECTOR_CONFIG)) != run.config_length:
+            live = False  # somebody changed the list of embeddings: begin anew behind what is there now
         if not live:
             self._close(run.name)
         return live
@@ -111,13 +121,50 @@ class EventFiles:
             seconds = int(matched[1]) + 1 if matched else 10**10
             later = f"events.out.tfevents.{seconds:010d}.tbbridge.{index}"
             name = later if later > newest else f"{newest}.{index}"
-        return Opening(run, name, wall_time, first_of_run=not present)
+        return Opening(run, name, wall_time, first_of_run=not present, config_length=_size(folder / PROJECTOR_CONFIG))
 
     def _check_inside(self, folder: Path, run: RunName) -> None:
         real = Path(os.path.realpath(folder))
         if not real.is_relative_to(self._real_logdir):
             message = f"the folder of run {run!a} is a link that leads out of the log folder; remove the link or rename the run"
             raise InvalidItem("run-folder", message, "run")
+
+    def check_embeddings(self, run: RunName) -> None:
+        """Raise `InvalidItem` if something is in the way of an embedding's files: a link, a file, a permission."""
+        for name, is_right, what in (
+            (PROJECTOR_CONFIG, stat.S_ISREG, "file"),
+            (EMBEDDINGS_FOLDER, stat.S_ISDIR, "folder"),
+        ):
+            path = self._logdir / run / name
+            try:
+                mode = os.lstat(path).st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if not is_right(mode) or not os.access(path, os.W_OK):
+                message = f"'{name}' in the folder of run {run!a} is not a {what} that this server may write; clear the way"
+                raise InvalidItem("run-folder", message, "run")
+
+    def put(self, write: Write) -> None:
+        """Do one write, of the event file or of a file beside it."""
+        if write.name == write.run.file:
+            self.write(write.run, write.offset, write.data)
+        else:
+            self._write_beside(write)
+
+    def _write_beside(self, write: Write) -> None:
+        path = self.beside(write.run, write.name)
+        if write.offset == 0:
+            self._make_folder(path.parent)
+        flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            fd = os.open(path, flags | (os.O_CREAT if write.offset == 0 else 0), 0o644)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # somebody deleted the list of embeddings a moment ago: the run's next batch finds out
+        try:
+            disk.write_all(fd, write.data, write.offset)
+        finally:
+            os.close(fd)
+        self._unsynced.add(path)
 
     def write(self, run: Run, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Put `data` at `offset` of the run's file, making the file if `offset` is 0.
@@ -143,14 +190,16 @@ class EventFiles:
             os.close(self._open.popitem(last=False)[1].fd)
         flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         if create:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            folder = path.parent
-            while folder != self._logdir.parent:
-                self._unsynced_folders.add(folder)
-                folder = folder.parent
+            self._make_folder(path.parent)
         fd = os.open(path, flags | (os.O_CREAT if create else 0), 0o644)
         entry = self._open[run.name] = _Open(run.file, path, fd, _place(fd))
         return entry
+
+    def _make_folder(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        while folder != self._logdir.parent:
+            self._unsynced_folders.add(folder)
+            folder = folder.parent
 
     def repair(self, run: Run, offset: int, data: bytes) -> bool:
         """Replay: make the file hold `data` at `offset`, touching only what differs. False if the file is gone for good.
@@ -174,6 +223,30 @@ class EventFiles:
         same = len(present) if data.startswith(present) else 0
         self.write(run, offset + same, memoryview(data)[same:]) if same or offset else self.write(run, 0, data)
         return True
+
+    def repair_beside(self, write: Write) -> bool:
+        """Replay: make a file beside the event file hold what `write` says. True if this made the file."""
+        path = self.beside(write.run, write.name)
+        try:
+            with path.open("rb") as file:
+                file.seek(write.offset)
+                present = file.read(len(write.data))
+                size = os.fstat(file.fileno()).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            if write.offset:
+                return False
+            self._write_beside(write)
+            return True
+        if present != write.data and size >= write.offset:
+            self._write_beside(write)
+        return False
+
+    def remove_beside(self, write: Write) -> None:
+        """Replay: take back a file that `repair_beside` made, and the folder if it was the last one in it."""
+        path = self.beside(write.run, write.name)
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty, or gone
+            path.parent.rmdir()
 
     def remove(self, run: Run) -> None:
         """Replay: take back a file that replay itself made and that later entries show to have been deleted."""
@@ -202,6 +275,13 @@ class EventFiles:
         """Close all files."""
         for run in list(self._open):
             self._close(run)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def describe(error: OSError) -> str:

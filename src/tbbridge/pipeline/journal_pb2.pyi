@@ -26,16 +26,18 @@ class Entry(_message.Message):
     def __init__(self, magic: _Optional[int] = ..., index: _Optional[int] = ..., durable_below: _Optional[int] = ..., writer: _Optional[bytes] = ..., seq: _Optional[int] = ..., opened: _Optional[_Iterable[_Union[FileOpened, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[_columns_pb2.RunBatch, _Mapping]]] = ...) -> None: ...
 
 class FileOpened(_message.Message):
-    __slots__ = ("run", "name", "wall_time", "first_of_run")
+    __slots__ = ("run", "name", "wall_time", "first_of_run", "config_length")
     RUN_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     WALL_TIME_FIELD_NUMBER: _ClassVar[int]
     FIRST_OF_RUN_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_LENGTH_FIELD_NUMBER: _ClassVar[int]
     run: bytes
     name: str
     wall_time: float
     first_of_run: bool
-    def __init__(self, run: _Optional[bytes] = ..., name: _Optional[str] = ..., wall_time: _Optional[float] = ..., first_of_run: bool = ...) -> None: ...
+    config_length: int
+    def __init__(self, run: _Optional[bytes] = ..., name: _Optional[str] = ..., wall_time: _Optional[float] = ..., first_of_run: bool = ..., config_length: _Optional[int] = ...) -> None: ...
 
 class SegmentHeader(_message.Message):
     __slots__ = ("number", "first_index", "previous_length")
@@ -60,20 +62,22 @@ class CheckpointHeader(_message.Message):
     def __init__(self, next_segment: _Optional[int] = ..., next_index: _Optional[int] = ..., runs: _Optional[int] = ..., writer_chunks: _Optional[int] = ...) -> None: ...
 
 class RunCheckpoint(_message.Message):
-    __slots__ = ("run", "file", "length", "tags", "kinds", "last_steps")
+    __slots__ = ("run", "file", "length", "tags", "kinds", "last_steps", "config_length")
     RUN_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     LENGTH_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     KINDS_FIELD_NUMBER: _ClassVar[int]
     LAST_STEPS_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_LENGTH_FIELD_NUMBER: _ClassVar[int]
     run: bytes
     file: str
     length: int
     tags: _containers.RepeatedScalarFieldContainer[bytes]
     kinds: _containers.RepeatedScalarFieldContainer[int]
     last_steps: bytes
-    def __init__(self, run: _Optional[bytes] = ..., file: _Optional[str] = ..., length: _Optional[int] = ..., tags: _Optional[_Iterable[bytes]] = ..., kinds: _Optional[_Iterable[int]] = ..., last_steps: _Optional[bytes] = ...) -> None: ...
+    config_length: int
+    def __init__(self, run: _Optional[bytes] = ..., file: _Optional[str] = ..., length: _Optional[int] = ..., tags: _Optional[_Iterable[bytes]] = ..., kinds: _Optional[_Iterable[int]] = ..., last_steps: _Optional[bytes] = ..., config_length: _Optional[int] = ...) -> None: ...
 
 class WriterMarks(_message.Message):
     __slots__ = ("writers", "seqs")

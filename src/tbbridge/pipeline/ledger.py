@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +18,29 @@ import numpy as np
 from tbbridge import limits
 from tbbridge.errors import InvalidBatch, InvalidItem, ItemError, ItemWarning
 from tbbridge.events.histograms import bucketize
-from tbbridge.model import INT64_MAX, Batch, Histogram, Int64s, RunBatch, RunName, ScalarColumns, Summary, Text
+from tbbridge.kinds import settled
+from tbbridge.model import (
+    INT64_MAX,
+    Audio,
+    Batch,
+    CustomScalars,
+    Embedding,
+    Graph,
+    Histogram,
+    HParams,
+    Image,
+    Int64s,
+    Mesh,
+    PrCurve,
+    RawValue,
+    RunBatch,
+    RunMetadata,
+    RunName,
+    ScalarColumns,
+    Summary,
+    Tensor,
+    Text,
+)
 
 
 class Kind(enum.IntEnum):
@@ -27,11 +49,50 @@ class Kind(enum.IntEnum):
     SCALAR = 1
     TEXT = 2
     HISTOGRAM = 3
+    IMAGE = 4
+    AUDIO = 5
+    PR_CURVE = 6
+    MESH = 7
+    EMBEDDING = 8
+    GRAPH = 9
+    RUN_METADATA = 10
+    HPARAMS = 11
+    CUSTOM_SCALARS = 12
+    TENSOR = 13
+
+
+_KIND_OF: Mapping[type[Summary], Kind] = {
+    Text: Kind.TEXT,
+    Histogram: Kind.HISTOGRAM,
+    Image: Kind.IMAGE,
+    Audio: Kind.AUDIO,
+    PrCurve: Kind.PR_CURVE,
+    Mesh: Kind.MESH,
+    Embedding: Kind.EMBEDDING,
+    Graph: Kind.GRAPH,
+    RunMetadata: Kind.RUN_METADATA,
+    HParams: Kind.HPARAMS,
+    CustomScalars: Kind.CUSTOM_SCALARS,
+}
+# Tensors and forwarded values are of the kind that their page shows.
+_KIND_OF_PLUGIN: Mapping[str, Kind] = {
+    "scalars": Kind.SCALAR,
+    "text": Kind.TEXT,
+    "histograms": Kind.HISTOGRAM,
+    "images": Kind.IMAGE,
+    "audio": Kind.AUDIO,
+    "pr_curves": Kind.PR_CURVE,
+    "mesh": Kind.MESH,
+    "hparams": Kind.HPARAMS,
+    "custom_scalars": Kind.CUSTOM_SCALARS,
+}
 
 
 def kind_of(summary: Summary) -> Kind:
     """The kind of one summary."""
-    return Kind.TEXT if isinstance(summary, Text) else Kind.HISTOGRAM
+    if isinstance(summary, Tensor | RawValue):
+        return _KIND_OF_PLUGIN.get(summary.plugin_name, Kind.TENSOR)
+    return _KIND_OF[type(summary)]
 
 
 @dataclass(slots=True)
@@ -42,6 +103,7 @@ class Run:
     file: str
     length: int = 0  # bytes of the event file that the entries so far make
     tags: dict[str, tuple[Kind, int]] = field(default_factory=dict)
+    config_length: int = 0  # bytes of the list of embeddings beside it: those found when the file began, and the entries'
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +114,7 @@ class Opening:
     file: str
     wall_time: float
     first_of_run: bool
+    config_length: int = 0  # bytes of the list of embeddings that the folder held before
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +150,9 @@ class Folders(Protocol):
     def new_file(self, run: RunName, index: int, wall_time: float) -> Opening:
         """Make the run's folder and choose a name behind all event files in it. OSError if the folder cannot be had."""
 
+    def check_embeddings(self, run: RunName) -> None:
+        """Raise `InvalidItem` if something is in the way of an embedding's files."""
+
 
 class Ledger:
     """All runs and writers of one log folder. Changed by the writer task only."""
@@ -107,7 +173,7 @@ class Ledger:
     def apply(self, index: int, writer: str, seq: int, openings: Sequence[Opening], batches: Sequence[RunBatch]) -> Entry:
         """Play an entry that the journal holds. Batches of runs this ledger does not know are left out: their file is gone."""
         for opening in openings:
-            self.runs[opening.run] = Run(opening.run, opening.file)
+            self.runs[opening.run] = Run(opening.run, opening.file, config_length=opening.config_length)
         known = tuple(batch for batch in batches if batch.run in self.runs)
         targets = tuple(self.runs[batch.run] for batch in known)
         fresh = tuple(_note(run, batch, None) for run, batch in zip(targets, known, strict=True))
@@ -198,6 +264,10 @@ class Settlement:
             self._undo.pop()()
 
 
+# Characters of a name that are kept when a number is put behind it: within the limit of a display name in any script.
+_NAME_KEPT = 200
+
+
 class _Settling:
     """One batch being settled."""
 
@@ -240,7 +310,7 @@ class _Settling:
     def _open(self, name: RunName) -> Run:
         opening = self._folders.new_file(name, self._index, self._now)
         before = self._ledger.runs.get(name)
-        run = Run(name, opening.file)
+        run = Run(name, opening.file, config_length=opening.config_length)
         self._ledger.runs[name] = run
         runs = self._ledger.runs
         self._undo.append((lambda: runs.pop(name, None)) if before is None else (lambda: runs.__setitem__(name, before)))
@@ -262,17 +332,21 @@ class _Settling:
             scalars.append(settled)
             here[column.tag] = (Kind.SCALAR, int(steps[-1]))
         summaries: list[Summary] = []
-        for summary in asked.summaries:
+        for position, summary in enumerate(asked.summaries):
             kind = kind_of(summary)
             place = f"{path}.summaries[tag={summary.tag!a}]"
             try:
                 before = _expect(here.get(summary.tag) or tags.get(summary.tag), kind, summary.tag)
                 step = summary.step if summary.step is not None else _next_step(before, 1)
+                if isinstance(summary, Embedding):
+                    self._folders.check_embeddings(asked.run)
             except InvalidItem as error:
                 self._refuse(error.at(place))
                 continue
             if before is not None and step < before:
                 self._regressed(place, 1, 1, step, before)
+            if isinstance(summary, Embedding) and before is not None and step <= before:
+                summary = self._renamed(summary, position)  # noqa: PLW2901 - the same one, told apart
             summaries.append(self._summary(summary, step, place))
             here[summary.tag] = (kind, step)
         return RunBatch(asked.run, tuple(scalars), tuple(summaries))
@@ -288,7 +362,7 @@ class _Settling:
         if column.steps is not None and column.wall_times is not None:
             return column, steps
         wall_times = column.wall_times if column.wall_times is not None else np.full(count, self._now)
-        return ScalarColumns(column.tag, column.values, steps, wall_times), steps
+        return replace(column, steps=steps, wall_times=wall_times), steps
 
     def _look_back(self, tag: str, steps: Int64s, before: int | None, path: str) -> None:
         """Count the steps that are below the one before them, and warn of the first."""
@@ -305,17 +379,18 @@ class _Settling:
 
     def _summary(self, summary: Summary, step: int, place: str) -> Summary:
         wall_time = summary.wall_time if summary.wall_time is not None else self._now
-        if isinstance(summary, Text):
-            return Text(summary.tag, summary.text, step, wall_time)
-        buckets = summary.buckets
-        if buckets is None:
-            assert summary.values is not None  # noqa: S101  # the model checked that one of the two is there
-            binned = bucketize(summary.values)
-            buckets = binned.buckets
-            if binned.nan or binned.infinite:
-                left_out = f"{binned.nan} NaN and {binned.infinite} infinite of {len(summary.values)} values"
-                self._warn(ItemWarning(place, "non-finite", f"{left_out} are left out of the histogram"))
-        return Histogram(summary.tag, buckets=buckets, step=step, wall_time=wall_time)
+        if not isinstance(summary, Histogram) or summary.values is None:
+            return settled(summary, step, wall_time)
+        binned = bucketize(summary.values)
+        if binned.nan or binned.infinite:
+            left_out = f"{binned.nan} NaN and {binned.infinite} infinite of {len(summary.values)} values"
+            self._warn(ItemWarning(place, "non-finite", f"{left_out} are left out of the histogram"))
+        return replace(summary, values=None, buckets=binned.buckets, step=step, wall_time=wall_time)
+
+    def _renamed(self, embedding: Embedding, position: int) -> Embedding:
+        """The Projector tells embeddings apart by name and step, and shows the first of two that are alike."""
+        name = (embedding.display_name or embedding.tag)[:_NAME_KEPT]
+        return replace(embedding, display_name=f"{name} ({self._index}.{position})")
 
     def _regressed(self, place: str, count: int, of: int, step: int, previous: int) -> None:
         self.regressions += count

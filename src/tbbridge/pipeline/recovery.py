@@ -18,7 +18,7 @@ from tbbridge.pipeline.checkpoint import load_checkpoint
 from tbbridge.pipeline.eventfile import EventFiles
 from tbbridge.pipeline.journal import Journal, JournalReader, list_segments
 from tbbridge.pipeline.ledger import Entry, Ledger, Opening, Run
-from tbbridge.pipeline.publish import event_bytes
+from tbbridge.pipeline.publish import Write, writes_of
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def recover(folder: Path, ledger: Ledger, files: EventFiles, journal: Journal) -
         if time.monotonic() - said > _PROGRESS_S:
             said = time.monotonic()
             log.info("replaying the journal: %d batches so far", outcome.replayed)
-    replay.flush()
+    replay.finish()
     number = reader.last_number
     if reader.damage is not None:
         outcome.losses.append(f"{reader.damage}; what follows there is kept aside and not replayed")
@@ -80,20 +80,25 @@ class _Replay:
         self._ledger = ledger
         self._files = files
         self._outcome = outcome
-        self._gathered: dict[
-            int, tuple[Run, int, list[bytes | bytearray]]
-        ] = {}  # by identity: a run may have two files in one replay
+        self._gathered: dict[int, list[Write]] = {}  # of event files, by identity: a run may have two files in one replay
+        self._beside: list[Write] = []
+        self._lists: dict[int, list[Write]] = {}  # what each run's list of embeddings grows by, kept until the end
         self._size = 0
         self._made: dict[str, Run] = {}  # files that were not there before this replay
+        self._made_beside: dict[str, list[Write]] = {}
 
     def play(self, entry: Entry) -> None:
         """Take the writes of one entry."""
         if entry.openings:
             self.flush()
             self._supersede(entry.openings)
-        for run, offset, data in event_bytes(entry):
-            self._gathered.setdefault(id(run), (run, offset, []))[2].append(data)
-            self._size += len(data)
+        for write in writes_of(entry):
+            if write.is_whole:
+                self._beside.append(write)
+            else:
+                kept = self._gathered if write.name == write.run.file else self._lists
+                kept.setdefault(id(write.run), []).append(write)
+            self._size += len(write.data)
         if self._size > _GATHER_BYTES:
             self.flush()
 
@@ -103,16 +108,37 @@ class _Replay:
             made = self._made.pop(opening.run, None)
             if made is not None:
                 self._files.remove(made)
+            for write in self._made_beside.pop(opening.run, []):
+                self._files.remove_beside(write)
+            # The list of embeddings goes on under its old name, from the length it had then: what came before is in it, or was
+            # deleted, and must not be put over what came after.
+            self._lists = {key: writes for key, writes in self._lists.items() if writes[0].run.name != opening.run}
 
     def flush(self) -> None:
         """Compare what was gathered with the files, and write what they lack."""
-        for run, offset, parts in self._gathered.values():
+        for writes in self._gathered.values():
+            run, offset = writes[0].run, writes[0].offset
             is_new = offset == 0 and not self._files.path(run).exists()
-            if not self._files.repair(run, offset, b"".join(parts)):
+            if not self._files.repair(run, offset, b"".join([write.data for write in writes])):
                 log.info("run %r: its event file is gone, a new one begins with its next batch", run.name)
                 if self._ledger.runs.get(run.name) is run:
                     del self._ledger.runs[run.name]
             elif is_new:
                 self._made[run.name] = run
+        for write in self._beside:
+            self._repair_beside(write)
         self._gathered.clear()
+        self._beside.clear()
         self._size = 0
+
+    def finish(self) -> None:
+        """After the last entry: the files, and then the lists that name them."""
+        self.flush()
+        for writes in self._lists.values():
+            for write in writes:
+                self._repair_beside(write)
+
+    def _repair_beside(self, write: Write) -> None:
+        run = write.run
+        if self._files.path(run).exists() and self._files.repair_beside(write):
+            self._made_beside.setdefault(run.name, []).append(write)

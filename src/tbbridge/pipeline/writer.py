@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, TypeVarTuple
 
 from tbbridge.errors import InvalidBatch, Stopping, StorageFailed
@@ -23,8 +23,8 @@ from tbbridge.pipeline.codec import encode_entry
 from tbbridge.pipeline.door import Ack, Receipt, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
-from tbbridge.pipeline.ledger import Entry, Ledger, Run, Settled, Settlement
-from tbbridge.pipeline.publish import event_bytes
+from tbbridge.pipeline.ledger import Entry, Ledger, Settled, Settlement
+from tbbridge.pipeline.publish import Write, writes_of
 from tbbridge.pipeline.queue import BatchQueue, Request
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Store:
         self.files = files
         self.sync_estimate_s = INLINE_SYNC_S / 2  # about the median of what a journal sync takes lately
         self._clock = clock
-        self._pending: deque[tuple[Run, int, bytes | bytearray]] = deque()
+        self._pending: deque[Write] = deque()
 
     @property
     def has_pending(self) -> bool:
@@ -93,25 +93,27 @@ class Store:
 
     def publish(self, entries: list[Entry]) -> int:
         """Put journalled entries into their event files; returns the bytes. On OSError `write_pending` goes on later."""
-        gathered: dict[
-            int, tuple[Run, int, list[bytes | bytearray]]
-        ] = {}  # by identity: a run may change its file within a group
+        gathered: dict[tuple[int, str], list[Write]] = {}  # by identity: a run may change its file within a group
         size = 0
         for entry in entries:
-            for run, offset, data in event_bytes(entry):
-                gathered.setdefault(id(run), (run, offset, []))[2].append(data)
-                size += len(data)
+            for write in writes_of(entry):
+                size += len(write.data)
+                if write.is_whole:
+                    self._pending.append(write)  # before the list that names it
+                else:
+                    gathered.setdefault((id(write.run), write.name), []).append(write)
         # A single part is written as it is: joining it would be a second copy of up to a whole group
-        self._pending.extend(
-            (run, at, parts[0] if len(parts) == 1 else b"".join(parts)) for run, at, parts in gathered.values()
-        )
+        for parts in gathered.values():
+            first = parts[0]
+            whole = first if len(parts) == 1 else replace(first, data=b"".join([part.data for part in parts]))
+            self._pending.append(whole)
         self.write_pending()
         return size
 
     def write_pending(self) -> None:
         """Write what is encoded and not yet in the event files."""
         while self._pending:
-            self.files.write(*self._pending[0])
+            self.files.put(self._pending[0])
             self._pending.popleft()
 
     def repair(self) -> None:

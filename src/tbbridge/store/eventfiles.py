@@ -22,7 +22,19 @@ from tbbridge.store.series import Series
 
 SCALAR: Final = "scalar"
 # Our word for what TensorBoard's plugins show; a plugin without one keeps its own name.
-_KINDS: Final = {"scalars": SCALAR, "text": "text", "histograms": "histogram", "images": "image", "audio": "audio"}
+_KINDS: Final = {
+    "scalars": SCALAR,
+    "text": "text",
+    "histograms": "histogram",
+    "images": "image",
+    "audio": "audio",
+    "pr_curves": "pr_curve",
+    "mesh": "mesh",
+    "graphs": "graph",
+    "graph_tagged_run_metadata": "run_metadata",
+    "hparams": "hparams",
+    "custom_scalars": "custom_scalars",
+}
 _LENGTH: Final = struct.Struct("<Q")
 
 

@@ -36,6 +36,8 @@ class ScalarRow:
     value: float
     step: int | None
     wall_time: float | None
+    display_name: str = ""
+    description: str = ""
 
 
 class ItemErrors:
@@ -90,11 +92,14 @@ def _column_of(rows: Sequence[ScalarRow]) -> ScalarColumns:
         if given not in (0, len(rows)):
             message = f"{given} of the {len(rows)} values of tag {rows[0].tag!a} have a {name}; give one to all of them or none"
             raise InvalidItem("length", message, name)
+    named = next((row for row in rows if row.display_name or row.description), rows[0])
     return ScalarColumns(
         rows[0].tag,
         np.array([row.value for row in rows], dtype=np.float64),
         np.array(steps, dtype=np.int64) if steps else None,
         np.array(wall_times, dtype=np.float64) if wall_times else None,
+        named.display_name,
+        named.description,
     )
 
 

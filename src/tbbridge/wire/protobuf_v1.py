@@ -7,36 +7,17 @@ column is bytes and so becomes a numpy array without a loop. Bytes in, values ou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from numpy.typing import NDArray
 
-from tbbridge.errors import InvalidItem, ItemError, ItemWarning, MalformedBody
-from tbbridge.model import (
-    Batch,
-    Buckets,
-    Histogram,
-    RunBatch,
-    ScalarColumns,
-    Summary,
-    Text,
-    check_step,
-    check_wall_time,
-    decode_utf8,
-    join_columns,
-    run_name,
-    tag_name,
-)
+from tbbridge.errors import ItemError, ItemWarning, MalformedBody
+from tbbridge.model import Batch, RunBatch, ScalarColumns, decode_utf8, join_columns, run_name, tag_name
 from tbbridge.v1 import write_pb2
 from tbbridge.wire import columns_pb2 as pb
 from tbbridge.wire.collect import Collected, ItemErrors, ScalarRow
-
-_INT64 = np.dtype("<i8")
-_FLOAT64 = np.dtype("<f8")
-
+from tbbridge.wire.protobuf_kinds import FLOAT64, INT64, array, summary_from_message, summary_to_message
 
 # --- writing ----------------------------------------------------------------------------------------------------------
 
@@ -53,26 +34,16 @@ def run_to_message(run: RunBatch) -> pb.RunBatch:
     message = pb.RunBatch(run=run.run.encode())
     for column in run.scalars:
         added = message.scalars.add(tag=column.tag.encode())
-        added.values.append(column.values.astype(_FLOAT64, copy=False).tobytes())
+        added.values.append(column.values.astype(FLOAT64, copy=False).tobytes())
         if column.steps is not None:
-            added.steps.append(column.steps.astype(_INT64, copy=False).tobytes())
+            added.steps.append(column.steps.astype(INT64, copy=False).tobytes())
         if column.wall_times is not None:
-            added.wall_times.append(column.wall_times.astype(_FLOAT64, copy=False).tobytes())
-    message.summaries.extend(map(_summary_to_message, run.summaries))
-    return message
-
-
-def _summary_to_message(summary: Summary) -> pb.Summary:
-    message = pb.Summary(tag=summary.tag.encode(), step=summary.step, wall_time=summary.wall_time)
-    if isinstance(summary, Text):
-        message.text = summary.text.encode()
-    elif summary.buckets is not None:
-        message.histogram.SetInParent()
-        for name in ("lefts", "rights", "counts"):
-            getattr(message.histogram, name).append(getattr(summary.buckets, name).astype(_FLOAT64, copy=False).tobytes())
-    elif summary.values is not None:
-        message.histogram.SetInParent()
-        message.histogram.values.append(summary.values.astype(_FLOAT64, copy=False).tobytes())
+            added.wall_times.append(column.wall_times.astype(FLOAT64, copy=False).tobytes())
+        if column.display_name:
+            added.display_name = column.display_name.encode()
+        if column.description:
+            added.description = column.description.encode()
+    message.summaries.extend(map(summary_to_message, run.summaries))
     return message
 
 
@@ -104,9 +75,13 @@ def _parse(kind: type[M], body: bytes) -> M:
         raise MalformedBody("the body is not a tbbridge.v1.WriteRequest in protobuf's binary form") from error
 
 
+# The kinds with packed columns, which a sender may also write element by element.
+_PACKED = ("histogram", "pr_curve", "mesh", "embedding")
+
+
 def _is_unpacked(run: pb.RunBatch) -> bool:
-    histograms = (item.histogram for item in run.summaries if item.HasField("histogram"))
-    return any(len(UnknownFieldSet(column)) for column in run.scalars) or any(len(UnknownFieldSet(item)) for item in histograms)
+    packed = (getattr(item, kind) for item in run.summaries if (kind := item.WhichOneof("kind")) in _PACKED)
+    return any(len(UnknownFieldSet(column)) for column in run.scalars) or any(len(UnknownFieldSet(item)) for item in packed)
 
 
 def run_from_message(message: pb.RunBatch, errors: ItemErrors, path: str) -> RunBatch | None:
@@ -122,7 +97,7 @@ def run_from_message(message: pb.RunBatch, errors: ItemErrors, path: str) -> Run
     rows, summaries = [], []
     for position, summary in enumerate(message.summaries):
         place = f"{path}.summaries[{position}]"
-        made = errors.attempt(place, _summary, summary, place)
+        made = errors.attempt(place, summary_from_message, summary, place)
         if isinstance(made, ScalarRow):
             rows.append(made)
         elif made is not None:
@@ -134,41 +109,12 @@ def run_from_message(message: pb.RunBatch, errors: ItemErrors, path: str) -> Run
 def _column(message: pb.ScalarColumns) -> ScalarColumns:
     return ScalarColumns(
         tag_name(decode_utf8(message.tag, "the tag", "tag")),
-        _array(message.values, _FLOAT64, "values"),
-        _array(message.steps, _INT64, "steps") if message.steps else None,
-        _array(message.wall_times, _FLOAT64, "wall_times") if message.wall_times else None,
+        array(message.values, FLOAT64, "values"),
+        array(message.steps, INT64, "steps") if message.steps else None,
+        array(message.wall_times, FLOAT64, "wall_times") if message.wall_times else None,
+        decode_utf8(message.display_name, "display_name", "display_name"),
+        decode_utf8(message.description, "description", "description"),
     )
-
-
-def _summary(message: pb.Summary, path: str) -> ScalarRow | Summary:
-    tag = tag_name(decode_utf8(message.tag, "the tag", "tag"))
-    step = check_step(message.step) if message.HasField("step") else None
-    wall_time = check_wall_time(message.wall_time) if message.HasField("wall_time") else None
-    match message.WhichOneof("kind"):
-        case "scalar":
-            return ScalarRow(path, tag, message.scalar, step, wall_time)
-        case "text":
-            return Text(tag, decode_utf8(message.text, "the text", "text"), step, wall_time)
-        case "histogram":
-            histogram = message.histogram
-            if histogram.values:
-                values = _array(histogram.values, _FLOAT64, "values")
-                return Histogram(tag, values, step=step, wall_time=wall_time)
-            lefts, rights, counts = (
-                _array(column, _FLOAT64, name)
-                for name, column in (("lefts", histogram.lefts), ("rights", histogram.rights), ("counts", histogram.counts))
-            )
-            return Histogram(tag, buckets=Buckets(lefts, rights, counts), step=step, wall_time=wall_time)
-        case _:
-            raise InvalidItem("kind", "the summary has no kind this server knows; set scalar, text or histogram", "kind")
-
-
-def _array(chunks: Sequence[bytes], dtype: np.dtype[Any], where: str) -> NDArray[Any]:
-    raw = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    if len(raw) % dtype.itemsize:
-        message = f"{len(raw)} bytes are no whole number of {dtype.itemsize}-byte elements; send a packed fixed-width column"
-        raise InvalidItem("length", message, where)
-    return np.frombuffer(raw, dtype)
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,61 @@
+"""A remote destination: the same face as local.py's, over a `Client` that sends to a bridge."""
+
+from __future__ import annotations
+
+import logging
+
+from tbbridge.client.backlog import Backlog
+from tbbridge.client.client import Client
+from tbbridge.model import RunName, run_name
+
+logger = logging.getLogger("tbbridge.summary_writer")
+
+
+class RemoteDestination:
+    """Sends to the bridge at `address` (None: TBBRIDGE_URL), as the run `run`. It does not connect here."""
+
+    def __init__(self, address: str | None, run: str, *, flush_secs: float, purge_step: int | None) -> None:
+        self._base = run_name(run)
+        self._address = address
+        self._interval_s = flush_secs
+        self.reopen()
+        if purge_step is not None:
+            logger.warning(
+                "purge_step=%d does not reach a bridge: TensorBoard's fast reader hides old points of a tag from the first new "
+                "step on, and its slow one shows both",
+                purge_step,
+            )
+
+    def reopen(self) -> None:
+        """A new client; series numbers begin anew."""
+        self._client = Client(self._address, flush_interval_s=self._interval_s)
+        self._client.run(self._base)
+
+    @property
+    def queue(self) -> Backlog:
+        """Where log calls append."""
+        return self._client.outbox.backlog
+
+    @property
+    def shown(self) -> str:
+        """Address and run, for people."""
+        return f"{self._client.address}/{self._base}"
+
+    def run_name(self, sub_run: str) -> RunName:
+        """The run of this name below ours, '' being ours; raises `InvalidItem`."""
+        return run_name(f"{self._base}/{sub_run}") if sub_run else self._base
+
+    def series(self, run: RunName, tag: str, display_name: str = "", description: str = "") -> int:
+        """The number of this (run, tag); raises `InvalidItem` for a tag that cannot be."""
+        return self._client.outbox.series(run, tag, display_name, description)
+
+    def flush(self) -> None:
+        """Return when everything logged so far is on the bridge's disk; raises as `Client.flush`."""
+        self._client.flush()
+
+    def close(self) -> None:
+        """Send what is left; says in the log what could not be sent."""
+        self._client.close()
+
+    def end(self) -> None:
+        """The writer is gone: the client sends what is left by itself."""
