@@ -188,10 +188,12 @@ class StorageFailed(Unready):
     title = "Storage failed"
     status = 503
 
+    FULL: ClassVar[int] = 507
+
     def __init__(self, message: str, *, full: bool = False, retry_after_s: float = 1.0) -> None:
         super().__init__(message, retry_after_s)
         if full:
-            self.status = 507
+            self.status = self.FULL
 
 
 class LogFolderBusy(TBBridgeError):

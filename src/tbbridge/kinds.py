@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -90,7 +91,7 @@ class Text:
     @property
     def size_bytes(self) -> int:
         """About what the payload occupies in memory."""
-        return len(self.text)
+        return sys.getsizeof(self.text)
 
 
 @dataclass(frozen=True, slots=True)

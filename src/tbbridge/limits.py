@@ -91,7 +91,7 @@ QUEUE_MAX_BYTES: Final = 64 * MiB
 GROUP_MAX_BYTES: Final = 16 * MiB
 # What a batch costs besides its arrays: objects, future, names. Keeps a million empty requests from being free.
 BATCH_OVERHEAD_BYTES: Final = 1 * KiB
-ITEM_OVERHEAD_BYTES: Final = 256
+ITEM_OVERHEAD_BYTES: Final = 512
 # A journal segment. Two or three of them exist at a time; a start replays at most two.
 SEGMENT_BYTES: Final = 64 * MiB
 # Entries in one segment. One-point batches are played back at about 50,000 a second, and a start plays at most two segments.

@@ -166,7 +166,7 @@ class Batch:
         if bool(self.writer) != bool(self.seq):
             missing = "seq" if self.writer else "writer"
             raise InvalidItem(
-                "writer", f"'{missing}' is missing; a batch has both writer and seq (from 1), or neither", missing
+                "writer", f"'{missing}' is missing or 0; a batch has both writer and seq (from 1), or neither", missing
             )
         if not 0 <= self.seq < 2**63:
             raise InvalidItem("writer", f"seq {self.seq} is out of range; it counts requests from 1", "seq")
@@ -187,7 +187,7 @@ class Batch:
 def _run_size(run: RunBatch) -> int:
     size = limits.ITEM_OVERHEAD_BYTES * (1 + len(run.scalars) + len(run.summaries))
     for column in run.scalars:
-        size += 24 * len(column.values)
+        size += 24 * len(column.values) + len(column.tag)
     for summary in run.summaries:
         size += summary.size_bytes
     return size

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -58,17 +60,31 @@ async def tell_and_die(logdir: Path, story: tuple[Batch, ...] = STORY) -> Path:
     return list_segments(logdir / ".tbbridge")[-1][1]
 
 
-async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_an_undisturbed_run(tmp_path: Path) -> None:
-    await tell(tmp_path / "undisturbed")
-    expected = run_files(tmp_path / "undisturbed")
-    segment = await tell_and_die(tmp_path / "dead")
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """A folder in memory where there is one: these tests cut thousands of times, and what fsync costs is not their matter."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine itself went down: what is missing may never have reached the disk, rather than have been deleted."""
+    monkeypatch.setattr("tbbridge.pipeline.recovery.boot_id", lambda: "another start of the machine")
+
+
+@pytest.mark.usefixtures("power_cut")
+async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_an_undisturbed_run(memory_path: Path) -> None:
+    await tell(memory_path / "undisturbed")
+    expected = run_files(memory_path / "undisturbed")
+    segment = await tell_and_die(memory_path / "dead")
     journal = segment.read_bytes().rstrip(b"\0") + b"\0" * 64
-    shutil.rmtree(tmp_path / "dead" / "a")
-    shutil.rmtree(tmp_path / "dead" / "b")
+    shutil.rmtree(memory_path / "dead" / "a")
+    shutil.rmtree(memory_path / "dead" / "b")
     survivors = []
     for cut in range(len(journal) + 1):
-        logdir = tmp_path / "cut"
-        shutil.copytree(tmp_path / "dead", logdir)
+        logdir = memory_path / "cut"
+        shutil.copytree(memory_path / "dead", logdir)
         (logdir / ".tbbridge" / segment.name).write_bytes(journal[:cut])
         repeats = await tell(logdir)
         assert run_files(logdir) == expected, f"cut at byte {cut}"
@@ -79,18 +95,18 @@ async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_
     assert set(survivors) == set(range(len(STORY) + 1)), "each batch was torn once and whole once"
 
 
-async def test_event_files_cut_at_every_byte_are_completed_to_the_same_bytes(tmp_path: Path) -> None:
-    await tell_and_die(tmp_path / "dead")
-    expected = run_files(tmp_path / "dead")
-    state = tmp_path / "state"
-    (tmp_path / "dead" / ".tbbridge").rename(state)
+async def test_event_files_cut_at_every_byte_are_completed_to_the_same_bytes(memory_path: Path) -> None:
+    await tell_and_die(memory_path / "dead")
+    expected = run_files(memory_path / "dead")
+    state = memory_path / "state"
+    (memory_path / "dead" / ".tbbridge").rename(state)
     for name, data in expected.items():
         for cut in range(len(data) + 1):
-            shutil.copytree(state, tmp_path / "dead" / ".tbbridge")
-            (tmp_path / "dead" / name).write_bytes(data[:cut])
-            await (await open_pipeline(tmp_path / "dead", segment_bytes=SEGMENT_BYTES)).close()
-            assert run_files(tmp_path / "dead") == expected, f"{name} cut at byte {cut}"
-            shutil.rmtree(tmp_path / "dead" / ".tbbridge")
+            shutil.copytree(state, memory_path / "dead" / ".tbbridge")
+            (memory_path / "dead" / name).write_bytes(data[:cut])
+            await (await open_pipeline(memory_path / "dead", segment_bytes=SEGMENT_BYTES)).close()
+            assert run_files(memory_path / "dead") == expected, f"{name} cut at byte {cut}"
+            shutil.rmtree(memory_path / "dead" / ".tbbridge")
 
 
 async def test_event_bytes_that_a_power_cut_left_as_zeros_are_written_again(tmp_path: Path) -> None:
@@ -181,6 +197,32 @@ async def test_a_flipped_byte_before_acknowledged_entries_is_reported_and_what_i
     pipeline = await open_pipeline(logdir)
     assert pipeline.stats.lost_entries == []
     await pipeline.close()
+
+
+async def test_a_damaged_header_of_the_last_segment_is_reported_and_the_segment_kept(tmp_path: Path) -> None:
+    logdir = tmp_path / "dead"
+    segment = await tell_and_die(logdir)
+    flip(segment, 14)
+    pipeline = await open_pipeline(logdir)
+    [line] = pipeline.stats.lost_entries
+    assert "header is unreadable" in line
+    await pipeline.close()
+    assert (logdir / ".tbbridge" / (segment.name + ".damaged")).exists()
+
+
+async def test_a_run_deleted_by_hand_and_unknown_to_any_checkpoint_stays_deleted_over_a_crash(tmp_path: Path) -> None:
+    live, dead = tmp_path / "live", tmp_path / "dead"
+    pipeline = await open_pipeline(live)
+    await pipeline.submit(batch("gone", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    shutil.rmtree(live / "gone")
+    await pipeline.submit(batch("kept", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    shutil.copytree(live, dead)
+    await pipeline.close()
+    pipeline = await open_pipeline(dead)
+    assert {run for run, _ in points(dead)} == {"kept"}
+    await pipeline.submit(batch("gone", scalars("x", [2.0])), ack=Ack.WRITTEN)
+    await pipeline.close()
+    assert points(dead)["gone", "x"] == [(0, 2.0)]
 
 
 async def test_a_segment_that_vanished_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from folders import batch, event_files, open_pipeline, points, scalars
 
-from tbbridge.errors import StorageFailed
-from tbbridge.model import run_name
+from tbbridge.errors import InvalidBatch, LogFolderBusy, StorageFailed
+from tbbridge.model import Histogram, run_name, tag_name
 from tbbridge.pipeline import disk, writer
 from tbbridge.pipeline.door import Ack
 from tbbridge.pipeline.pipeline import Pipeline
@@ -81,24 +83,75 @@ async def test_a_journal_that_cannot_be_written_refuses_and_takes_the_retry_late
     assert points(tmp_path) == {("a", "x"): [(0, 1.0), (1, 2.0)], ("a", "y"): [(0, 1.0)]}
 
 
-async def test_after_a_failed_sync_the_segment_is_left_and_a_crash_then_does_not_bring_the_refused_batch_back(
-    tmp_path: Path, failing: FailingDisk
+@pytest.mark.parametrize("repaired", [True, False])
+async def test_a_batch_refused_by_a_failed_sync_does_not_come_back_after_a_crash(
+    tmp_path: Path, failing: FailingDisk, monkeypatch: pytest.MonkeyPatch, repaired: bool
 ) -> None:
     pipeline = await open_pipeline(tmp_path)
-    await pipeline.submit(batch("a", scalars("x", [1.0])))
+    await pipeline.submit(batch("a", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    if not repaired:
+        monkeypatch.setattr(writer, "RETRY_S", 1000.0)
     failing.sync_fails = True
     with pytest.raises(StorageFailed):
         await pipeline.submit(batch("a", scalars("x", [2.0])))
     failing.sync_fails = False
-    await until_ready(pipeline)
-    await pipeline.submit(batch("a", scalars("x", [3.0])), ack=Ack.WRITTEN)
-    pipeline._store.files.close()
-    pipeline._lock.release()  # as if killed: the next owner replays both segments
-    for name in event_files(tmp_path):
-        (tmp_path / name).write_bytes(b"")
+    expected = [(0, 1.0)]
+    if repaired:
+        await until_ready(pipeline)
+        await pipeline.submit(batch("a", scalars("x", [3.0])), ack=Ack.WRITTEN)
+        expected.append((1, 3.0))
+    kill(pipeline)
     again = await open_pipeline(tmp_path)
-    assert points(tmp_path) == {("a", "x"): [(0, 1.0), (1, 3.0)]}
+    assert points(tmp_path) == {("a", "x"): expected}
     await again.close()
+
+
+def kill(pipeline: Pipeline) -> None:
+    """Let go of everything as a SIGKILL would: no drain, no checkpoint."""
+    pipeline._task.cancel()
+    pipeline._store.files.close()
+    pipeline._lock.release()
+
+
+async def test_batches_acknowledged_as_queued_wait_for_a_disk_that_refuses_for_a_moment(
+    tmp_path: Path, failing: FailingDisk
+) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    failing.sync_fails = True
+    for step in range(5):
+        await pipeline.submit(batch("a", scalars("x", [step], [step])), ack=Ack.QUEUED)
+    async with asyncio.timeout(20):
+        while pipeline.health.ready:
+            await asyncio.sleep(0.01)
+    failing.sync_fails = False
+    await until_ready(pipeline)
+    await pipeline.submit(batch("a", scalars("x", [5], [5])), ack=Ack.WRITTEN)
+    assert points(tmp_path)["a", "x"] == [(step, float(step)) for step in range(6)]
+    await pipeline.close()
+
+
+async def test_batches_acknowledged_as_queued_that_a_stop_cuts_off_are_told(
+    tmp_path: Path, failing: FailingDisk, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = await open_pipeline(tmp_path, close_timeout_s=0.05)
+    failing.sync_fails = True
+    await pipeline.submit(batch("a", scalars("x", [1.0, 2.0])), ack=Ack.QUEUED)
+    await pipeline.close()
+    assert "2 points in 1 batches acknowledged with ack=queued are lost" in caplog.text
+
+
+async def test_who_waits_for_the_event_file_is_told_at_once_that_the_disk_refuses(tmp_path: Path, failing: FailingDisk) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await pipeline.submit(batch("a", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    failing.error, failing.concerns = errno.ENOSPC, lambda path: "tfevents" in path
+    with pytest.raises(StorageFailed, match="safe in the journal") as caught:
+        await pipeline.submit(batch("a", scalars("x", [2.0]), writer="w", seq=1), ack=Ack.WRITTEN)
+    assert caught.value.status == 507
+    failing.error = None
+    await until_ready(pipeline)
+    assert (await pipeline.submit(batch("a", scalars("x", [2.0]), writer="w", seq=1), ack=Ack.WRITTEN)).duplicate
+    assert points(tmp_path)["a", "x"] == [(0, 1.0), (1, 2.0)]
+    await pipeline.close()
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 60])
@@ -183,6 +236,102 @@ async def test_an_unexpected_error_in_the_writer_answers_everybody(
     await pipeline.close()
     again = await open_pipeline(tmp_path)
     assert len(points(tmp_path)["a", "x"]) == 3, "the journal had them"
+    await again.close()
+
+
+async def test_the_whole_log_folder_deleted_under_us_is_begun_anew_and_repeats_are_still_known(tmp_path: Path) -> None:
+    logdir = tmp_path / "runs"
+    pipeline = await open_pipeline(logdir)
+    await pipeline.submit(batch("a", scalars("x", [1.0], [1]), writer="w", seq=1), ack=Ack.WRITTEN)
+    shutil.rmtree(logdir)
+    with pytest.raises(StorageFailed, match="deleted or moved"):  # not acknowledged into a file without a name
+        await pipeline.submit(batch("a", scalars("x", [2.0], [2]), writer="w", seq=2))
+    await until_ready(pipeline)
+    await pipeline.submit(batch("a", scalars("x", [2.0], [2]), writer="w", seq=2), ack=Ack.WRITTEN)
+    with pytest.raises(LogFolderBusy):
+        await open_pipeline(logdir)
+    kill(pipeline)
+    again = await open_pipeline(logdir)
+    assert (await again.submit(batch("a", scalars("x", [2.0], [2]), writer="w", seq=2))).duplicate
+    assert points(logdir) == {("a", "x"): [(2, 2.0)]}
+    await again.close()
+
+
+def swap_for_link(logdir: Path) -> None:
+    [file] = (logdir / "a").iterdir()
+    file.rename(logdir.parent / "moved")
+    file.symlink_to(logdir.parent / "moved")
+
+
+def put_long_name(logdir: Path) -> None:
+    (logdir / "a" / ("model.tfevents." + "x" * 239)).touch()
+
+
+def put_name_that_is_no_text(logdir: Path) -> None:
+    Path(os.fsdecode(os.fsencode(logdir / "a") + b"/z\xff.tfevents")).touch()
+
+
+@pytest.mark.parametrize(
+    ("oddity", "goes_on"), [(swap_for_link, True), (put_long_name, False), (put_name_that_is_no_text, False)]
+)
+async def test_an_odd_file_in_a_runs_folder_concerns_that_run_alone(
+    tmp_path: Path, oddity: Callable[[Path], None], goes_on: bool
+) -> None:
+    logdir = tmp_path / "runs"
+    pipeline = await open_pipeline(logdir, open_files_max=1)
+    await pipeline.submit(batch("a", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    await pipeline.submit(batch("b", scalars("x", [1.0])), ack=Ack.WRITTEN)  # the file of `a` is closed now
+    if not goes_on:
+        shutil.rmtree(logdir / "a")
+        (logdir / "a").mkdir()
+    oddity(logdir)
+    if goes_on:
+        await pipeline.submit(batch("a", scalars("x", [2.0])), ack=Ack.WRITTEN)
+    else:
+        with pytest.raises(InvalidBatch, match="rename that file"):
+            await pipeline.submit(batch("a", scalars("x", [2.0])))
+    assert pipeline.health.ready
+    await pipeline.submit(batch("b", scalars("x", [2.0])), ack=Ack.WRITTEN)
+    kill(pipeline)
+    again = await open_pipeline(logdir)
+    assert points(logdir)["b", "x"] == [(0, 1.0), (1, 2.0)]
+    await again.close()
+
+
+async def test_a_refused_batch_leaves_no_folder_inside_or_outside_the_log_folder(tmp_path: Path) -> None:
+    logdir, outside = tmp_path / "runs", tmp_path / "outside"
+    outside.mkdir()
+    pipeline = await open_pipeline(logdir)
+    (logdir / "link").symlink_to(outside)
+    with pytest.raises(InvalidBatch, match="leads out of the log folder"):
+        await pipeline.submit(batch("link/x/y", scalars("x", [1.0])))
+    conflict = Histogram(tag_name("x"), np.ones(3))
+    with pytest.raises(InvalidBatch, match="another tag"):
+        await pipeline.submit(batch("new", scalars("x", [1.0]), conflict))
+    assert list(outside.iterdir()) == []
+    assert sorted(path.name for path in logdir.iterdir()) == [".tbbridge", "link"]
+    await pipeline.close()
+
+
+async def test_a_stop_during_replay_lets_the_folder_go_and_loses_nothing(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    for step in range(300):
+        await pipeline.submit(batch("a", scalars("x", [step], [step])))
+    await pipeline.settled()
+    kill(pipeline)
+    opening = asyncio.create_task(open_pipeline(tmp_path))
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                again = await open_pipeline(tmp_path)
+                break
+            except LogFolderBusy:
+                await asyncio.sleep(0.01)
+    assert len(points(tmp_path)["a", "x"]) == 300
     await again.close()
 
 

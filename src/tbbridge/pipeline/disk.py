@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import sys
 from collections.abc import Collection
 from pathlib import Path
 
-# Errors that concern one path, not the disk: somebody's file or permission is in the way.
-PATH_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP})
+log = logging.getLogger(__name__)
+
+# Nothing is there (any more).
+GONE_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR})
+# Errors that concern one path, not the disk: it is gone, or somebody's file or permission is in the way.
+PATH_ERRNOS = GONE_ERRNOS | {errno.EACCES, errno.EPERM, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 # The disk has no room (or the user's quota of it); it may have some later.
 FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -33,9 +38,9 @@ def sync_data(fd: int) -> None:
     fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # type: ignore[attr-defined,unused-ignore]  # only macOS declares it
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable: created, renamed and deleted files."""
-    fd = os.open(folder, os.O_RDONLY)
+def sync_path(path: Path) -> None:
+    """Make a file durable; or the names in a folder: created, renamed and deleted files."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
@@ -47,20 +52,30 @@ _SYNC_ALL_ABOVE = 256
 
 
 def sync_files(paths: Collection[Path], folders: Collection[Path]) -> None:
-    """Make many files and folders durable. One that is gone was deleted by its owner, who then does not need it."""
+    """Make many files and folders durable. One that is gone, or closed to us, is its owner's affair and holds up no other."""
     if sys.platform == "linux" and len(paths) + len(folders) > _SYNC_ALL_ABOVE:
         os.sync()  # sync(2): "on Linux ... sync() waits for I/O completions"; elsewhere it may return before
         return
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            fd = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-    for folder in folders:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            sync_folder(folder)
+    for path in (*paths, *folders):
+        try:
+            sync_path(path)
+        except OSError as error:
+            if error.errno not in PATH_ERRNOS:
+                raise
+            if error.errno not in GONE_ERRNOS:
+                log.warning("%s cannot be made durable: %s", path, error.strerror)
+
+
+def place_of(fd: int) -> str | None:
+    """The path of an open file as Linux knows it now; it ends in " (deleted)" once the name is gone. None where it is not told.
+
+    Not stat, which costs more than it seems: since Linux 6.13 a file whose times were looked at takes a new time stamp at its
+    next write, for which ext4 starts a transaction that the journal's next fdatasync then waits for (measured: 90 -> 150 us).
+    """
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return None
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
@@ -95,4 +110,4 @@ def replace_durably(path: Path, data: bytes) -> None:
     finally:
         os.close(fd)
     temporary.rename(path)
-    sync_folder(path.parent)
+    sync_path(path.parent)

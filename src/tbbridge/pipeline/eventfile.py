@@ -7,8 +7,8 @@ Embeddings are files beside the event file: each is written once, and a list of 
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import logging
 import os
 import re
 import stat
@@ -16,11 +16,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+from tbbridge import limits
 from tbbridge.errors import InvalidItem
 from tbbridge.model import EMBEDDINGS_FOLDER, PROJECTOR_CONFIG, RunName
 from tbbridge.pipeline import disk
 from tbbridge.pipeline.ledger import Opening, Run
 from tbbridge.pipeline.publish import Write
+
+log = logging.getLogger(__name__)
 
 _CONVENTIONAL = re.compile(r"events\.out\.tfevents\.(\d{10})\.")
 
@@ -36,23 +39,13 @@ class _Open:
     def is_in_place(self) -> bool:
         """True if the file is still under its name: not deleted, moved or replaced."""
         if self.place is not None:
-            return _place(self.fd) == self.place
+            return disk.place_of(self.fd) == self.place
         try:
             return os.path.samestat(os.stat(self.path), os.fstat(self.fd))
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if error.errno not in disk.PATH_ERRNOS:
+                raise
             return False
-
-
-def _place(fd: int) -> str | None:
-    """The path of an open file as Linux knows it now; it ends in " (deleted)" once the name is gone.
-
-    Not stat, which costs more than it seems: since Linux 6.13 a file whose times were looked at takes a new time stamp at its
-    next write, for which ext4 starts a transaction that the journal's next fdatasync then waits for (measured: 90 -> 150 us).
-    """
-    try:
-        return os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return None
 
 
 class EventFiles:
@@ -84,15 +77,23 @@ class EventFiles:
         if entry is not None:
             live = entry.file == run.file and os.lseek(entry.fd, 0, os.SEEK_END) == run.length and entry.is_in_place()
         else:
-            try:
-                live = self.path(run).stat().st_size == run.length
-            except (FileNotFoundError, NotADirectoryError):
-                live = False
+            live = self.is_there(run, run.length)
         if live and run.config_length and _size(self.beside(run, PROJECTOR_CONFIG)) != run.config_length:
             live = False  # somebody changed the list of embeddings: begin anew behind what is there now
         if not live:
             self._close(run.name)
         return live
+
+    def is_there(self, run: Run, length: int | None = None) -> bool:
+        """True if the run's event file is a plain file that we may write, and if given, of that length."""
+        path = self.path(run)
+        try:
+            found = path.lstat()
+        except OSError as error:
+            if error.errno not in disk.PATH_ERRNOS:
+                raise
+            return False
+        return stat.S_ISREG(found.st_mode) and length in (None, found.st_size) and os.access(path, os.R_OK | os.W_OK)
 
     def new_file(self, run: RunName, index: int, wall_time: float) -> Opening:
         """Make the run's folder and choose a file name that no event file in it sorts behind.
@@ -103,9 +104,14 @@ class EventFiles:
         """
         folder = self._logdir / run
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             self._check_inside(folder, run)
+            folder.mkdir(parents=True, exist_ok=True)
             present = [name for name in os.listdir(folder) if "tfevents" in name]
+        except UnicodeEncodeError as error:
+            message = (
+                f"run name {run!a} cannot be a folder's name in this server's file system encoding, {error.encoding}; rename it"
+            )
+            raise InvalidItem("run-folder", message, "run") from None
         except OSError as error:
             if error.errno not in disk.PATH_ERRNOS:
                 raise
@@ -114,13 +120,12 @@ class EventFiles:
         if not os.access(folder, os.W_OK | os.X_OK):
             message = f"the folder of run {run!a} is not writable for this server; change its permissions or rename the run"
             raise InvalidItem("run-folder", message, "run")
-        name = f"events.out.tfevents.{int(wall_time):010d}.tbbridge.{index}"
-        newest = max(present, default="")
-        if name <= newest:
-            matched = _CONVENTIONAL.match(newest)
-            seconds = int(matched[1]) + 1 if matched else 10**10
-            later = f"events.out.tfevents.{seconds:010d}.tbbridge.{index}"
-            name = later if later > newest else f"{newest}.{index}"
+        name = _name_behind(max(present, default=""), int(wall_time), index)
+        if name is None:
+            message = (
+                f"the folder of run {run!a} holds {max(present)!a}, behind which no name of ours can sort; rename that file"
+            )
+            raise InvalidItem("run-folder", message, "run")
         return Opening(run, name, wall_time, first_of_run=not present, config_length=_size(folder / PROJECTOR_CONFIG))
 
     def _check_inside(self, folder: Path, run: RunName) -> None:
@@ -158,7 +163,9 @@ class EventFiles:
         flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             fd = os.open(path, flags | (os.O_CREAT if write.offset == 0 else 0), 0o644)
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if error.errno not in disk.PATH_ERRNOS:
+                raise
             return  # somebody deleted the list of embeddings a moment ago: the run's next batch finds out
         try:
             disk.write_all(fd, write.data, write.offset)
@@ -176,7 +183,13 @@ class EventFiles:
             self._close(run.name)
             try:
                 entry = self._open_file(run, create=offset == 0)
-            except (FileNotFoundError, NotADirectoryError):
+            except OSError as error:
+                if error.errno not in disk.PATH_ERRNOS:
+                    raise
+                if error.errno not in disk.GONE_ERRNOS:
+                    log.error(  # noqa: TRY400 - the cause is in the line
+                        "run %r: %d acknowledged bytes are not written: %s", run.name, len(data), describe(error)
+                    )
                 return
         self._open.move_to_end(run.name)
         disk.write_all(entry.fd, data, offset)
@@ -192,66 +205,51 @@ class EventFiles:
         if create:
             self._make_folder(path.parent)
         fd = os.open(path, flags | (os.O_CREAT if create else 0), 0o644)
-        entry = self._open[run.name] = _Open(run.file, path, fd, _place(fd))
+        entry = self._open[run.name] = _Open(run.file, path, fd, disk.place_of(fd))
         return entry
 
     def _make_folder(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        while folder != self._logdir.parent:
-            self._unsynced_folders.add(folder)
+        self._unsynced_folders.add(folder)
+        while folder != self._logdir:
             folder = folder.parent
+            self._unsynced_folders.add(folder)
 
     def repair(self, run: Run, offset: int, data: bytes) -> bool:
         """Replay: make the file hold `data` at `offset`, touching only what differs. False if the file is gone for good.
 
         What is there already is usually the same; after a power cut it may be missing or zeros.
         """
-        path = self.path(run)
-        try:
-            with path.open("rb") as file:
-                file.seek(offset)
-                present = file.read(len(data))
-                size = os.fstat(file.fileno()).st_size
-        except (FileNotFoundError, NotADirectoryError):
-            if offset:
+        if not self.is_there(run):
+            if offset or self.path(run).is_symlink():
                 return False
-            present, size = b"", 0
+            self.write(run, 0, data)
+            return self.is_there(run)
+        with self.path(run).open("rb") as file:
+            file.seek(offset)
+            present = file.read(len(data))
+            size = os.fstat(file.fileno()).st_size
         if size < offset:
             return False
-        if present == data:
-            return True
-        same = len(present) if data.startswith(present) else 0
-        self.write(run, offset + same, memoryview(data)[same:]) if same or offset else self.write(run, 0, data)
+        if present != data:
+            same = len(present) if data.startswith(present) else 0
+            self.write(run, offset + same, memoryview(data)[same:])
         return True
 
-    def repair_beside(self, write: Write) -> bool:
-        """Replay: make a file beside the event file hold what `write` says. True if this made the file."""
+    def repair_beside(self, write: Write) -> None:
+        """Replay: make a file beside the event file hold what `write` says, unless it is gone for good."""
         path = self.beside(write.run, write.name)
         try:
             with path.open("rb") as file:
                 file.seek(write.offset)
                 present = file.read(len(write.data))
                 size = os.fstat(file.fileno()).st_size
-        except (FileNotFoundError, NotADirectoryError):
-            if write.offset:
-                return False
-            self._write_beside(write)
-            return True
+        except OSError as error:
+            if error.errno not in disk.PATH_ERRNOS:
+                raise
+            present, size = b"", 0
         if present != write.data and size >= write.offset:
             self._write_beside(write)
-        return False
-
-    def remove_beside(self, write: Write) -> None:
-        """Replay: take back a file that `repair_beside` made, and the folder if it was the last one in it."""
-        path = self.beside(write.run, write.name)
-        path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty, or gone
-            path.parent.rmdir()
-
-    def remove(self, run: Run) -> None:
-        """Replay: take back a file that replay itself made and that later entries show to have been deleted."""
-        self._close(run.name)
-        self.path(run).unlink(missing_ok=True)
 
     def take_unsynced(self) -> tuple[set[Path], set[Path]]:
         """Files and folders changed since the last call, for a checkpoint to make durable."""
@@ -275,6 +273,26 @@ class EventFiles:
         """Close all files."""
         for run in list(self._open):
             self._close(run)
+
+
+def _name_behind(newest: str, seconds: int, index: int) -> str | None:
+    """A name for an event file that sorts behind `newest`; None if there is none that a file can have."""
+    names = [f"events.out.tfevents.{seconds:010d}.tbbridge.{index}"]
+    if matched := _CONVENTIONAL.match(newest):
+        names.append(f"events.out.tfevents.{int(matched[1]) + 1:010d}.tbbridge.{index}")
+    names.append(f"{newest}.{index}")
+    for name in names:
+        if name > newest and len(os.fsencode(name)) <= limits.RUN_PART_MAX_BYTES and _is_utf8(name):
+            return name
+    return None
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # the system's file names are bytes; those that are no text come with surrogates
+        return False
+    return True
 
 
 def _size(path: Path) -> int:

@@ -8,6 +8,8 @@ entry means is codec.py's, which entries still matter is checkpoint.py's.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import mmap
 import os
@@ -42,6 +44,7 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._entries = 0
         self._fd = -1
+        self._place: str | None = None
 
     @property
     def is_full(self) -> bool:
@@ -52,20 +55,23 @@ class Journal:
         """Begin segment `number`. If that fails (OSError), nothing has changed and it may be tried again."""
         path = segment_path(self.folder, number)
         header = frame(
-            SegmentHeader(number=number, first_index=first_index, previous_length=previous_length).SerializeToString()
+            SegmentHeader(
+                number=number, first_index=first_index, previous_length=previous_length, boot=boot_id()
+            ).SerializeToString()
         )
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
             disk.preallocate(fd, self._segment_bytes)
             disk.write_all(fd, header, 0)
             os.fsync(fd)
-            disk.sync_folder(self.folder)
+            disk.sync_path(self.folder)
         except OSError:
             os.close(fd)
             path.unlink(missing_ok=True)
             raise
         self.close()
         self._fd, self.number, self.length, self._entries, self.failed = fd, number, len(header), 0, False
+        self._place = disk.place_of(fd)
 
     def begin_next(self, first_index: int) -> None:
         """Begin the segment after this one, which ends where its last good append did."""
@@ -74,11 +80,16 @@ class Journal:
     def append(self, frames: Sequence[bytes]) -> None:
         """Return when `frames` are on the disk. After an OSError none of them counts, whatever the disk holds of them."""
         data = b"".join(frames)
+        if disk.place_of(self._fd) != self._place:
+            self.failed = True  # a file without a name takes bytes and keeps none
+            raise FileNotFoundError(errno.ENOENT, "the journal was deleted or moved while the bridge was running", self._place)
         try:
             disk.write_all(self._fd, data, self.length)
             disk.sync_data(self._fd)
         except OSError:
             self.failed = True  # after a failed sync nobody knows what the disk has: never write to this file again
+            with contextlib.suppress(OSError):  # but what was refused should not be found there if we stop before going on
+                os.ftruncate(self._fd, self.length)
             raise
         self.length += len(data)
         self._entries += len(frames)
@@ -92,7 +103,7 @@ class Journal:
     def close(self) -> None:
         """Close the segment, giving back what was preallocated and not used."""
         if self._fd >= 0:
-            if not self.failed:
+            with contextlib.suppress(OSError):  # it only gives preallocated space back
                 os.ftruncate(self._fd, self.length)
             os.close(self._fd)
             self._fd = -1
@@ -121,8 +132,18 @@ class Damage:
         return f"{self.path}: damaged at byte {self.offset} ({self.reason})"
 
 
+def boot_id() -> str:
+    """Names this start of the machine; empty where the system does not tell. After a power cut it is another one."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
 class JournalReader:
-    """Reads the segments from `first` on. Iterate once; then `damage`, `last_number` and `last_length` say how it ended."""
+    """Reads the segments from `first` on. Iterate once; then `damage`, `last_number` and `last_length` say how it ended.
+
+    While an entry is at hand, `boot` is that of its segment.
+    """
 
     def __init__(self, folder: Path, first: int | None, next_index: int) -> None:
         """Read from segment `first`, whose first entry is `next_index`; None: from the oldest there is, and its first entry."""
@@ -132,11 +153,12 @@ class JournalReader:
         self.damage: Damage | None = None
         self.last_number = self._first - 1
         self.last_length = 0
+        self.boot = ""
 
     def __iter__(self) -> Iterator[Entry]:
         """The entries in order, up to the first that is missing or damaged."""
         headers = [(number, path, _read_header(path)) for number, path in self._segments]
-        while headers and headers[-1][2] is None:
+        while headers and headers[-1][2] is None and _acknowledged_after(_map(headers[-1][1]), 0, 0) is None:
             headers.pop()  # the process died while it began this segment: nothing was in it yet
         for position, (number, path, header) in enumerate(headers):
             if header is None or number != self._first + position:
@@ -146,6 +168,7 @@ class JournalReader:
                 return
             if self._next_index is None:
                 self._next_index = header.first_index
+            self.boot = header.boot
             follows = position + 1 < len(headers) and headers[position + 1][0] == number + 1
             following = headers[position + 1][2] if follows else None
             yield from self._entries(number, path, None if following is None else following.previous_length)

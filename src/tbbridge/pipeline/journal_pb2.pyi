@@ -40,14 +40,16 @@ class FileOpened(_message.Message):
     def __init__(self, run: _Optional[bytes] = ..., name: _Optional[str] = ..., wall_time: _Optional[float] = ..., first_of_run: bool = ..., config_length: _Optional[int] = ...) -> None: ...
 
 class SegmentHeader(_message.Message):
-    __slots__ = ("number", "first_index", "previous_length")
+    __slots__ = ("number", "first_index", "previous_length", "boot")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     FIRST_INDEX_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    BOOT_FIELD_NUMBER: _ClassVar[int]
     number: int
     first_index: int
     previous_length: int
-    def __init__(self, number: _Optional[int] = ..., first_index: _Optional[int] = ..., previous_length: _Optional[int] = ...) -> None: ...
+    boot: str
+    def __init__(self, number: _Optional[int] = ..., first_index: _Optional[int] = ..., previous_length: _Optional[int] = ..., boot: _Optional[str] = ...) -> None: ...
 
 class CheckpointHeader(_message.Message):
     __slots__ = ("next_segment", "next_index", "runs", "writer_chunks")

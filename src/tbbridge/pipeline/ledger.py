@@ -228,7 +228,7 @@ class Settlement:
                 return Settled(None)
         savepoint = len(self._undo)
         settling = _Settling(self._ledger, self._folders, self._now, self._next_index, self._undo)
-        settling.take(batch)
+        settling.take(batch, partial=partial)
         if settling.errors and not partial:
             self._undo_to(savepoint)
             raise InvalidBatch(settling.errors)
@@ -285,17 +285,21 @@ class _Settling:
         self.warnings: list[ItemWarning] = []
         self.regressions = 0
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: Batch, *, partial: bool) -> None:
+        found: list[tuple[RunBatch, Run | None]] = []
         for asked in batch.runs:
-            path = f"runs[run={asked.run!a}]"
             known = self._ledger.runs.get(asked.run)
             if known is not None and not self._is_live(known):
                 known = None
-            settled = self._run(asked, known, path)
-            if not settled.scalars and not settled.summaries:
-                continue
+            settled = self._run(asked, known, f"runs[run={asked.run!a}]")
+            if settled.scalars or settled.summaries:
+                found.append((settled, known))
+        if self.errors and not partial:
+            return  # before any folder is made: what is refused leaves no trace
+        for settled, known in found:
+            path = f"runs[run={settled.run!a}]"
             try:
-                run = known or self._open(asked.run)
+                run = known or self._open(settled.run)
             except InvalidItem as error:
                 self._refuse(error.at(path))
                 continue

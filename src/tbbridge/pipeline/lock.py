@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -14,19 +15,37 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         """Take the lock, or raise `LogFolderBusy` at once."""
-        path = folder / "lock"
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._folder = folder
+        self._fd = self._take()
+
+    def _take(self) -> int:
+        fd = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
-            owner = os.pread(self._fd, 64, 0).decode(errors="replace").strip() or "unknown"
-            os.close(self._fd)
+            owner = os.pread(fd, 64, 0).decode(errors="replace").strip() or "unknown"
+            os.close(fd)
             raise LogFolderBusy(
-                f"log folder {folder.parent} is in use by another tbbridge (process {owner}); "
+                f"log folder {self._folder.parent} is in use by another tbbridge (process {owner}); "
                 "stop that one, or choose another folder with --logdir"
             ) from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
+
+    def renew(self) -> None:
+        """Take the lock again if its file was deleted. OSError (EBUSY) if another process has taken the folder since."""
+        if os.fstat(self._fd).st_nlink:
+            return
+        try:
+            fd = self._take()
+        except LogFolderBusy as error:
+            raise OSError(errno.EBUSY, error.message) from error
+        os.close(self._fd)
+        self._fd = fd
 
     def release(self) -> None:
         """Let the next owner in."""

@@ -7,8 +7,8 @@ The path of a batch: `submit` -> queue.py -> writer.py (`persist`: ledger.py set
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +27,7 @@ from tbbridge.pipeline.ledger import Ledger
 from tbbridge.pipeline.lock import FolderLock
 from tbbridge.pipeline.queue import BatchQueue, Request
 from tbbridge.pipeline.recovery import recover
-from tbbridge.pipeline.writer import Store, Writer
+from tbbridge.pipeline.writer import Store, Writer, lose
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +68,16 @@ class Pipeline:
     async def open(cls, settings: PipelineSettings) -> Pipeline:
         """Take the log folder, replay what its journal still holds, and start.
 
-        Raises `LogFolderBusy` if another process owns the folder, `StorageFailed` if the folder cannot be used.
+        Cancelling it stops a long replay soon, which loses nothing. Raises `LogFolderBusy` if another process owns the folder,
+        `StorageFailed` if the folder cannot be used.
         """
         stats = Stats(queue_max_bytes=settings.queue_max_bytes)
-        lock, store = await asyncio.to_thread(_open_store, settings, stats)
+        stop = threading.Event()
+        try:
+            lock, store = await asyncio.to_thread(_open_store, settings, stats, stop)
+        except asyncio.CancelledError:
+            stop.set()  # the thread sees it within one entry of the journal, and lets the folder go
+            raise
         return cls(settings, lock, store, stats)
 
     @property
@@ -118,8 +124,10 @@ class Pipeline:
         if not done:
             self._writer.stop()
             done, _ = await asyncio.wait([self._task], timeout=self._settings.close_timeout_s)
-        for request in self._queue.take_now():
+        left = self._queue.take_now()
+        for request in left:
             request.fail(Stopping("the bridge is shutting down; send the batch again when it is back"))
+        lose([request for request in left if request.waiter is None])
         await asyncio.to_thread(self._close_store, clean=bool(done) and not self._writer.is_failing)
 
     def _close_store(self, *, clean: bool) -> None:
@@ -133,8 +141,7 @@ class Pipeline:
             log.warning("no checkpoint at the end (%s): the next start replays the journal instead", describe(error))
         finally:
             self._store.files.close()
-            with contextlib.suppress(OSError):  # it only gives preallocated space back
-                self._store.journal.close()
+            self._store.journal.close()
             self._lock.release()
 
     def _writer_ended(self, task: asyncio.Task[None]) -> None:
@@ -177,11 +184,13 @@ class _Checkpoint:
             self._stats.checkpoints += 1
 
 
-def _open_store(settings: PipelineSettings, stats: Stats) -> tuple[FolderLock, Store]:
+def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event) -> tuple[FolderLock, Store]:
     folder = settings.logdir / STATE_FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(folder)
+        for name in (settings.logdir, settings.logdir.parent):
+            disk.sync_path(name)  # a journal is only as durable as the folder it is in
     except OSError as error:
         raise StorageFailed(
             f"log folder {settings.logdir} cannot be used: {describe(error)}", full=disk.is_full(error)
@@ -190,8 +199,8 @@ def _open_store(settings: PipelineSettings, stats: Stats) -> tuple[FolderLock, S
         ledger = Ledger(writers_max=settings.writers_max)
         files = EventFiles(settings.logdir, open_files_max=settings.open_files_max)
         journal = Journal(folder, segment_bytes=settings.segment_bytes)
-        recovery = recover(folder, ledger, files, journal)
-        store = Store(ledger, journal, files, settings.clock)
+        recovery = recover(folder, ledger, files, journal, stop.is_set)
+        store = Store(ledger, journal, files, lock, settings.clock)
         _Checkpoint(folder, store, stats).write()
     except OSError as error:
         lock.release()
@@ -201,6 +210,11 @@ def _open_store(settings: PipelineSettings, stats: Stats) -> tuple[FolderLock, S
     except BaseException:
         lock.release()
         raise
+    if stop.is_set():  # nobody waits for this any more
+        files.close()
+        journal.close()
+        lock.release()
+        raise Stopping("stopped while it was starting")
     stats.replayed_batches = recovery.replayed
     stats.lost_entries = recovery.losses
     for loss in recovery.losses:

@@ -78,6 +78,13 @@ class BatchQueue:
         self.size -= taken
         return group
 
+    def put_back(self, requests: list[Request]) -> None:
+        """Return requests that were taken to the front, in their order."""
+        self._requests.extendleft(reversed(requests))
+        self.size += sum(request.size for request in requests)
+        if requests:
+            self._news.set()
+
     def close(self) -> None:
         """Let `take` return what is left, and then nothing."""
         self._closed = True

@@ -1,22 +1,25 @@
 """What happens at a start: load the newest checkpoint, play the journal behind it, and make the event files hold the result.
 
 Killed at any byte, a process leaves event files that are prefixes of what its journal means; this adds what is missing, byte
-for byte, so a TensorBoard that watches never stumbles. A file that its owner deleted stays deleted.
+for byte, so a TensorBoard that watches never stumbles. A file that its owner deleted stays deleted: every group but the last
+one was in its event files before the next was journalled, so an older file that is missing was there once. Only after the
+machine itself went down may it be missing because it never reached the disk; then it is made again.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tbbridge.errors import InvalidBatch
+from tbbridge.errors import InvalidBatch, Stopping
+from tbbridge.model import RunName
 from tbbridge.pipeline import codec
 from tbbridge.pipeline.checkpoint import load_checkpoint
 from tbbridge.pipeline.eventfile import EventFiles
-from tbbridge.pipeline.journal import Journal, JournalReader, list_segments
+from tbbridge.pipeline.journal import Journal, JournalReader, boot_id, list_segments
 from tbbridge.pipeline.ledger import Entry, Ledger, Opening, Run
 from tbbridge.pipeline.publish import Write, writes_of
 
@@ -36,17 +39,24 @@ class Recovery:
     losses: list[str] = field(default_factory=list)
 
 
-def recover(folder: Path, ledger: Ledger, files: EventFiles, journal: Journal) -> Recovery:
-    """Bring `ledger` (empty) and the event files to what `folder`'s journal means, and begin a new segment in `journal`."""
+def recover(
+    folder: Path, ledger: Ledger, files: EventFiles, journal: Journal, should_stop: Callable[[], bool] = lambda: False
+) -> Recovery:
+    """Bring `ledger` (empty) and the event files to what `folder`'s journal means, and begin a new segment in `journal`.
+
+    Raises `Stopping` soon after `should_stop` says so; a later start then begins from the same journal.
+    """
     outcome = Recovery()
     first, outcome.losses = load_checkpoint(folder, ledger)
-    for name in [name for name, run in ledger.runs.items() if not _is_there(files.path(run), run.length)]:
+    for name in [name for name, run in ledger.runs.items() if not files.is_there(run)]:
         log.info("run %r: its event file is gone, a new one begins with its next batch", name)
         del ledger.runs[name]
+    gone = _deleted(JournalReader(folder, first, ledger.next_index), files, should_stop)
     reader = JournalReader(folder, first, ledger.next_index)
-    replay = _Replay(ledger, files, outcome)
+    replay = _Replay(ledger, files, gone)
     said = time.monotonic()
     for message in reader:
+        _stop_if(should_stop)
         try:
             replay.play(codec.play_entry(message, ledger))
         except InvalidBatch as error:
@@ -66,26 +76,42 @@ def recover(folder: Path, ledger: Ledger, files: EventFiles, journal: Journal) -
     return outcome
 
 
-def _is_there(path: Path, length: int) -> bool:
-    try:
-        return path.stat().st_size >= length
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+def _stop_if(should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise Stopping("stopped while the journal was replayed; the next start replays it from the beginning")
+
+
+def _deleted(reader: JournalReader, files: EventFiles, should_stop: Callable[[], bool]) -> set[tuple[str, str]]:
+    """(run, file) of event files that the journal begins, that were written once, and that are not there any more."""
+    begun: dict[tuple[str, str], tuple[int, bool]] = {}
+    current: dict[str, tuple[str, str]] = {}
+    superseded: set[tuple[str, str]] = set()
+    here = boot_id()
+    published = 0  # entries below this index are in their event files
+    for message in reader:
+        _stop_if(should_stop)
+        published = message.durable_below
+        for opened in message.opened:
+            run = opened.run.decode()
+            if run in current:
+                superseded.add(current[run])
+            current[run] = run, opened.name
+            begun[current[run]] = message.index, bool(here) and reader.boot == here
+    missing = (key for key in begun if not files.is_there(Run(RunName(key[0]), key[1])))
+    return {key for key in missing if key in superseded or (begun[key][1] and begun[key][0] < published)}
 
 
 class _Replay:
     """Gathers the event bytes of entries and makes the files hold them."""
 
-    def __init__(self, ledger: Ledger, files: EventFiles, outcome: Recovery) -> None:
+    def __init__(self, ledger: Ledger, files: EventFiles, gone: set[tuple[str, str]]) -> None:
         self._ledger = ledger
         self._files = files
-        self._outcome = outcome
+        self._gone = gone
         self._gathered: dict[int, list[Write]] = {}  # of event files, by identity: a run may have two files in one replay
         self._beside: list[Write] = []
         self._lists: dict[int, list[Write]] = {}  # what each run's list of embeddings grows by, kept until the end
         self._size = 0
-        self._made: dict[str, Run] = {}  # files that were not there before this replay
-        self._made_beside: dict[str, list[Write]] = {}
 
     def play(self, entry: Entry) -> None:
         """Take the writes of one entry."""
@@ -93,6 +119,8 @@ class _Replay:
             self.flush()
             self._supersede(entry.openings)
         for write in writes_of(entry):
+            if (write.run.name, write.run.file) in self._gone:
+                continue
             if write.is_whole:
                 self._beside.append(write)
             else:
@@ -103,28 +131,17 @@ class _Replay:
             self.flush()
 
     def _supersede(self, openings: Iterable[Opening]) -> None:
-        # A run got a new file because its old one was deleted: if only this replay made the old one again, it goes again.
+        # The list of embeddings goes on under its old name, from the length it had then: what came before is in it, or was
+        # deleted, and must not be put over what came after.
         for opening in openings:
-            made = self._made.pop(opening.run, None)
-            if made is not None:
-                self._files.remove(made)
-            for write in self._made_beside.pop(opening.run, []):
-                self._files.remove_beside(write)
-            # The list of embeddings goes on under its old name, from the length it had then: what came before is in it, or was
-            # deleted, and must not be put over what came after.
             self._lists = {key: writes for key, writes in self._lists.items() if writes[0].run.name != opening.run}
 
     def flush(self) -> None:
         """Compare what was gathered with the files, and write what they lack."""
         for writes in self._gathered.values():
-            run, offset = writes[0].run, writes[0].offset
-            is_new = offset == 0 and not self._files.path(run).exists()
-            if not self._files.repair(run, offset, b"".join([write.data for write in writes])):
-                log.info("run %r: its event file is gone, a new one begins with its next batch", run.name)
-                if self._ledger.runs.get(run.name) is run:
-                    del self._ledger.runs[run.name]
-            elif is_new:
-                self._made[run.name] = run
+            run = writes[0].run
+            if not self._files.repair(run, writes[0].offset, b"".join([write.data for write in writes])):
+                self._forget(run)
         for write in self._beside:
             self._repair_beside(write)
         self._gathered.clear()
@@ -137,8 +154,14 @@ class _Replay:
         for writes in self._lists.values():
             for write in writes:
                 self._repair_beside(write)
+        for run in [run for run in self._ledger.runs.values() if (run.name, run.file) in self._gone]:
+            self._forget(run)
+
+    def _forget(self, run: Run) -> None:
+        log.info("run %r: its event file is gone, a new one begins with its next batch", run.name)
+        if self._ledger.runs.get(run.name) is run:
+            del self._ledger.runs[run.name]
 
     def _repair_beside(self, write: Write) -> None:
-        run = write.run
-        if self._files.path(run).exists() and self._files.repair_beside(write):
-            self._made_beside.setdefault(run.name, []).append(write)
+        if self._files.is_there(write.run):
+            self._files.repair_beside(write)

@@ -17,13 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar, TypeVarTuple
 
-from tbbridge.errors import InvalidBatch, Stopping, StorageFailed
+from tbbridge.errors import InvalidBatch, StorageFailed
 from tbbridge.pipeline import disk
 from tbbridge.pipeline.codec import encode_entry
 from tbbridge.pipeline.door import Ack, Receipt, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.ledger import Entry, Ledger, Settled, Settlement
+from tbbridge.pipeline.lock import FolderLock
 from tbbridge.pipeline.publish import Write, writes_of
 from tbbridge.pipeline.queue import BatchQueue, Request
 
@@ -41,6 +42,15 @@ INLINE_GROUP_BYTES = 128 * 1024
 RETRY_S = 0.5
 
 
+def lose(requests: list[Request]) -> None:
+    """Say that batches which were acknowledged as queued, and so from memory only, will not be stored."""
+    if requests:
+        points = sum(request.batch.points for request in requests)
+        log.error(
+            "%d points in %d batches acknowledged with ack=queued are lost: the bridge ends without them", points, len(requests)
+        )
+
+
 @dataclass(slots=True)
 class Persisted:
     """A group in the journal: each request with what became of it (`InvalidBatch`: refused, the others are unaffected)."""
@@ -53,11 +63,14 @@ class Persisted:
 class Store:
     """Ledger, journal and event files of one log folder."""
 
-    def __init__(self, ledger: Ledger, journal: Journal, files: EventFiles, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, ledger: Ledger, journal: Journal, files: EventFiles, lock: FolderLock, clock: Callable[[], float]
+    ) -> None:
         self.ledger = ledger
         self.journal = journal
         self.files = files
         self.sync_estimate_s = INLINE_SYNC_S / 2  # about the median of what a journal sync takes lately
+        self._lock = lock
         self._clock = clock
         self._pending: deque[Write] = deque()
 
@@ -116,11 +129,18 @@ class Store:
             self.files.put(self._pending[0])
             self._pending.popleft()
 
-    def repair(self) -> None:
-        """After a failure: try to get going again, or raise the OSError that still stands in the way."""
-        if self.journal.failed or self.journal.is_full:
+    def repair(self) -> bool:
+        """After a failure: try to get going again, or raise the OSError that still stands in the way.
+
+        True if the journal was begun anew, and a checkpoint should follow: the folder may have lost all it knew.
+        """
+        anew = self.journal.failed or self.journal.is_full
+        if anew:
+            self.journal.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.renew()
             self.journal.begin_next(self.ledger.next_index)
         self.write_pending()
+        return anew
 
 
 class Writer:
@@ -168,7 +188,7 @@ class Writer:
     def die(self) -> None:
         """The task ended by an error it did not expect: refuse everything from now on."""
         self._failure = "internal"
-        self._refuse([])
+        lose(self._refuse(self._queue.take_now()))
 
     async def settled(self) -> None:
         """Return when all groups journalled so far are in the event files."""
@@ -200,10 +220,10 @@ class Writer:
             self._stats.event_bytes += await self._run(self._store.publish, persisted.entries, inline=inline)
         except OSError as error:
             self._failed(error)
+            self._fail_written(persisted)
             await self._recover([])
         self._stats.encode_seconds += time.perf_counter() - now
         if self._store.has_pending:  # stopped while the disk still refuses: the journal has it, the next start writes it
-            self._fail_waiting(persisted)
             return
         self._answer(persisted, (Ack.WRITTEN,))
         self._publish_done()
@@ -236,10 +256,13 @@ class Writer:
                 duplicate = outcome.entry is None
                 request.answer(Receipt(outcome.accepted, duplicate, outcome.rejected, outcome.warnings))
 
-    def _fail_waiting(self, persisted: Persisted) -> None:
-        message = "the bridge stops while the disk refuses; the batch is in the journal, the next start writes its event file"
+    def _fail_written(self, persisted: Persisted) -> None:
+        """Do not let those who asked for the event file wait for a disk that may refuse for hours."""
+        message = (
+            f"{self.failure().message}. The batch is safe in the journal and will be in its event file when that has passed"
+        )
         for request, _ in persisted.outcomes:
-            request.fail(Stopping(message))
+            request.fail(StorageFailed(message, full=self.failure().status == StorageFailed.FULL))
 
     def _publish_done(self) -> None:
         self._published = self._journalled
@@ -256,24 +279,32 @@ class Writer:
             log.error("storage failed: %s; nothing acknowledged is lost, new batches are refused until then", describe(error))
         self._failure = error
 
-    def _refuse(self, group: list[Request]) -> None:
-        for request in group + self._queue.take_now():
+    def _refuse(self, requests: list[Request]) -> list[Request]:
+        """Answer all who wait; return the requests for which nobody does (ack=queued): those are kept for later."""
+        for request in requests:
             request.fail(self.failure())
         for _, waiter in self._settlers:
             if not waiter.done():
                 waiter.set_exception(self.failure())
         self._settlers.clear()
+        return [request for request in requests if request.waiter is None]
 
     async def _recover(self, group: list[Request]) -> None:
         """Refuse `group` and what waits, then try the disk again and again until it works or the bridge stops."""
+        kept = self._refuse(group)
         while self._failure is not None and not self._stopping.is_set():
-            self._refuse(group)
+            kept += self._refuse(self._queue.take_now())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), RETRY_S)
             try:
-                await self._run(self._store.repair, inline=False)
+                if await self._run(self._store.repair, inline=False):
+                    await self._run(self._rotate, inline=False)
             except OSError as error:
                 self._failure = error
             else:
                 log.info("storage works again")
                 self._failure = None
+        if self._failure is None:
+            self._queue.put_back(kept)
+        else:
+            lose(kept)

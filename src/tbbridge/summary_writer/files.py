@@ -106,7 +106,7 @@ class LocalFiles:
                 disk.sync_data(self._opened(run, file))
                 file.synced = True
         for folder in list(self._folders):
-            disk.sync_folder(folder)
+            disk.sync_path(folder)
             self._folders.discard(folder)
 
     def close(self) -> None:

@@ -34,9 +34,9 @@ def write_embedding(run_folder: Path, embedding: Embedding) -> None:
         number += 1
     for path, content in encoded.files:
         _write(run_folder / path, content, os.O_EXCL)
-    disk.sync_folder(run_folder / folder)
+    disk.sync_path(run_folder / folder)
     _write(config, encoded.config, os.O_APPEND)
-    disk.sync_folder(run_folder)
+    disk.sync_path(run_folder)
 
 
 def _new_folder(run_folder: Path, embedding: Embedding) -> str:
