@@ -90,14 +90,14 @@ def test_nan_stays_nan() -> None:
         (b"0.5", "the text b'0.5'"),
         (np.str_("0.5"), "the text"),
         (None, "None"),
-        ([0.5], "a list"),
-        ({"a": 1}, "a dict"),
-        (1j, "a complex"),
-        (np.array([1.0, 2.0]), "a ndarray of shape (2,)"),
-        (Tensor(1, 2, 3), "a Tensor of shape (3,)"),
-        (np.array("x"), "a ndarray"),
+        ([0.5], "of type list"),
+        ({"a": 1}, "of type dict"),
+        (1j, "of type complex"),
+        (np.array([1.0, 2.0]), "of type ndarray, shape (2,)"),
+        (Tensor(1, 2, 3), "of type Tensor, shape (3,)"),
+        (np.array("x"), "of type ndarray"),
         (10**400, "too large"),
-        (object(), "a object"),
+        (object(), "of type object"),
     ],
 )
 def test_what_is_no_number_is_told_with_its_tag(value: object, said: str) -> None:
@@ -202,7 +202,7 @@ def test_ready_buckets_pass_through() -> None:
         ({"min": 0, "max": 1, "bucket_limit": [1], "bucket": [-1]}, "negative"),
         ({"min": "a", "max": 1, "bucket_limit": [1], "bucket": [1]}, "the text 'a'"),
         ({"min": math.nan, "max": 1, "bucket_limit": [1], "bucket": [1]}, "NaN"),
-        ([1, 2], "a list"),
+        ([1, 2], "of type list"),
     ],
 )
 def test_a_wrong_histogram_proto_is_refused(histo: object, said: str) -> None:

@@ -55,7 +55,7 @@ class Run:
 
     def __init__(self, client: BaseClient[Any], name: str, step: Step = 0) -> None:
         self._client = client  # keeps the client, and so its sender, as long as the run
-        self._name = run_name(name)
+        self._name = run_name(_checked_name(name))
         self._backlog: Backlog = client.outbox.backlog
         self._points = self._backlog.points
         self._step = as_step(step)
@@ -135,7 +135,7 @@ class Run:
     def add_text(self, tag: str, text: str, step: Step | None = None, wall_time: float | None = None) -> None:
         """Log a text; TensorBoard shows it as Markdown."""
         if not isinstance(text, str):
-            raise InvalidItem("text", f"the text of tag {tag!a} is a {type(text).__name__}; give a str", "text")
+            raise InvalidItem("text", f"the text of tag {tag!a} is of type {type(text).__name__}; give a str", "text")
         Text(_checked_tag(tag), text)  # raises if it is too long, or no valid Unicode
         self._add_note(tag, text, step, wall_time)
 
@@ -262,7 +262,13 @@ class Run:
                 self._hand_over()
 
 
+def _checked_name(name: object) -> Any:
+    if not isinstance(name, str):
+        raise InvalidItem("run-name", f"the run's name is of type {type(name).__name__}; a run's name is a str", "run")
+    return name
+
+
 def _checked_tag(tag: object) -> Any:
     if not isinstance(tag, str):
-        raise InvalidItem("tag", f"the tag is a {type(tag).__name__}; call add_...(tag, value) with a text as tag", "tag")
+        raise InvalidItem("tag", f"the tag is of type {type(tag).__name__}; call add_...(tag, value) with a str as tag", "tag")
     return tag_name(tag)

@@ -153,4 +153,4 @@ def _described(value: object) -> str:
         return "None"
     shape = getattr(value, "shape", None)
     name = type(value).__name__
-    return f"a {name} of shape {tuple(shape)}" if isinstance(shape, Sequence) and len(shape) else f"a {name}"
+    return f"of type {name}, shape {tuple(shape)}" if isinstance(shape, Sequence) and len(shape) else f"of type {name}"
