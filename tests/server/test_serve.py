@@ -91,8 +91,13 @@ def test_a_stalled_body_does_not_hold_up_the_stop(tmp_path):
             )
             assert urllib.request.urlopen(address + "/healthz").status == 200
             bridge.send_signal(signal.SIGTERM)
-            bridge.communicate(timeout=10)
+            _, errors = bridge.communicate(timeout=10)
+            answer = stalled.recv(65536)
     assert bridge.returncode == 0
+    assert "Traceback" not in errors
+    assert len(errors.splitlines()) <= 1  # uvicorn's, which counts them all
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"shutting down" in answer
 
 
 async def test_cancelling_stops_it_gracefully_and_frees_the_folder(tmp_path):
