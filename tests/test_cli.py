@@ -10,11 +10,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 from tbbridge import cli
+from tbbridge.commands import console
 from tbbridge.server.settings import SETTINGS
 
 COMMANDS = ("up", "serve", "send", "demo", "check", "version")
@@ -100,7 +103,7 @@ def test_a_wrong_command_line_is_exit_code_2(arguments: tuple[str, ...], said: s
     ("command", "missing", "remedy"),
     [
         ("serve", "fastapi", "-m pip install 'tbbridge[server]'"),
-        ("up", "uvicorn", "-m pip install 'tbbridge[server]'"),
+        ("up", "uvicorn", "-m pip install 'tbbridge[tensorboard]'"),
         ("up", "tensorboard", "-m pip install 'tbbridge[tensorboard]'"),
     ],
 )
@@ -114,6 +117,34 @@ def test_a_missing_extra_is_one_line_with_the_remedy(
     assert len(err.splitlines()) == 1
     assert f"needs the package '{missing}'" in err
     assert remedy in err
+
+
+def test_without_backports_at_all_zstd_counts_as_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package around it is not there either, of which find_spec makes an error of its own."""
+    find = importlib.util.find_spec
+
+    def find_spec(name: str) -> object:
+        if name == "backports.zstd":
+            raise ModuleNotFoundError("No module named 'backports'")
+        return find(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    monkeypatch.setattr(console, "SERVER_MODULES", ("backports.zstd",))
+    code, _, err = ended(capsys, "serve")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "needs the package 'backports.zstd'" in err
+
+
+def test_the_server_extra_brings_nothing_that_is_not_looked_for() -> None:
+    """But for what only makes it faster, and the progress bar of `tbbridge demo`."""
+    with (Path(__file__).parents[1] / "pyproject.toml").open("rb") as file:
+        extra = tomllib.load(file)["project"]["optional-dependencies"]["server"]
+    names = {re.split("[<>=;! ]", requirement)[0].replace("-", "_") for requirement in extra}
+    if sys.version_info >= (3, 14):
+        names -= {"backports.zstd"}
+    assert names - {"httptools", "uvloop", "rich"} == set(console.SERVER_MODULES)
 
 
 CLIENT_ONLY = """

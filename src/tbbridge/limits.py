@@ -180,6 +180,11 @@ READ_MAX_POINTS: Final = 5_000_000
 READ_PIECE_POINTS: Final = 10_000
 # Points of one tag that a GET with max_points or steps looks through: 24 bytes each, 480 MB.
 READ_SCAN_MAX_POINTS: Final = 20_000_000
+# GETs that look through event files at one time; others wait. Each may hold its points twice while it joins them, near 1 GB at
+# READ_SCAN_MAX_POINTS, and two keep two cores busy.
+READS_AT_ONCE: Final = 2
+# Points that are thinned out at one time, at about 40 bytes each meanwhile.
+DOWNSAMPLE_BLOCK_POINTS: Final = 1_000_000
 # Bytes of an event file in memory at one time, and the largest record that is read (an image, a mesh).
 READ_WINDOW_BYTES: Final = 16 * MiB
 READ_RECORD_MAX_BYTES: Final = 256 * MiB

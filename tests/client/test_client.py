@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -565,7 +566,7 @@ def test_a_defect_in_the_sender_is_raised_by_flush(server: Server, monkeypatch: 
         ("add_scalar", ("a",), "None"),
         ("add_scalar", ("", 1), "the tag is empty"),
         ("add_scalar", ("x" * 2000, 1), "a tag has at most"),
-        ("add_scalar", (7, 1), "the tag is a int"),
+        ("add_scalar", (7, 1), "the tag is an int"),
         ("add_scalar", (["a"], 1), "the tag is a list"),
         ("add_scalar", ("a", 1, 2**63), "does not fit in 64 bits"),
         ("add_scalar", ("a", 1, "3"), "the step is the text"),
@@ -576,7 +577,7 @@ def test_a_defect_in_the_sender_is_raised_by_flush(server: Server, monkeypatch: 
         ("add_histogram", ("w", [1], {"min": 0}), "exactly one of the two"),
         ("add_histogram", ("w", ["x"]), "give an array of numbers"),
         ("add_histogram", ("", [1]), "the tag is empty"),
-        ("add_text", ("t", 3), "the text of tag 't' is a int"),
+        ("add_text", ("t", 3), "the text of tag 't' is an int"),
         ("add_text", ("t", "\ud800"), "surrogate"),
         ("add_text", ("t", "x" * (limits.TEXT_MAX_BYTES + 1)), "the text has"),
         ("add_text", ("", "x"), "the tag is empty"),
@@ -742,3 +743,46 @@ def test_the_end_of_the_program_is_bounded_and_says_what_is_left() -> None:
     ended = python(program, f"http://127.0.0.1:{free_port()}")
     assert ended.returncode == 0
     assert "2 points were left" in ended.stderr
+
+
+ENDINGS = {
+    "an AsyncClient left open": """
+import asyncio
+async def work():
+    client = tbbridge.AsyncClient(request_timeout_s=3600)
+    client.run("r").add_scalar("a", 1, 0)
+    return client
+client = asyncio.run(work())
+""",
+    "a Client first used at exit": """
+import atexit
+client = tbbridge.Client(request_timeout_s=3600)
+atexit.register(lambda: client.run("r").add_scalar("a", 1, 0))
+""",
+    "a Client closed when no thread can start": """
+import atexit
+client = tbbridge.Client(request_timeout_s=3600)
+def last():
+    client.run("r").add_scalar("a", 1, 0)
+    client.close(timeout_s=0.2)
+atexit.register(last)
+""",
+}
+
+
+@pytest.mark.parametrize("program", ENDINGS.values(), ids=ENDINGS.keys())
+def test_a_server_that_never_answers_does_not_hold_up_the_end_of_the_program(program: str) -> None:
+    """It takes connections and is silent. A request's own timeout, an hour here, counts no more once the program ends."""
+    begin = "import tbbridge\nfrom tbbridge import limits\nlimits.CLIENT_CLOSE_TIMEOUT_S = 0.2\n"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ended = python(begin + program, f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert ended.returncode == 0
+    assert "1 points were left" in ended.stderr
+
+
+def test_a_run_named_by_a_number_is_refused_in_the_users_words() -> None:
+    with (
+        Client(port=free_port()) as client,
+        pytest.raises(InvalidItem, match="the run's name is an int; a run's name is a str"),
+    ):
+        client.run(5)  # type: ignore[arg-type]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import sys
 
 import numpy as np
 import pytest
 
-from tbbridge import limits
 from tbbridge.client.backlog import Backlog, Mark, Note, Point
 from tbbridge.model import run_name, tag_name
 
@@ -80,7 +81,7 @@ def test_an_outage_does_not_wake_the_sender_at_every_point() -> None:
 
 
 def test_the_oldest_notes_are_dropped_by_their_bytes() -> None:
-    backlog, _ = make(max_bytes=3 * limits.ITEM_OVERHEAD_BYTES + 300)
+    backlog, _ = make(max_bytes=3 * note("a" * 100).size_bytes)
     for letter in "abcde":
         backlog.add(note(letter * 100))
     assert backlog.dropped == 2
@@ -158,3 +159,29 @@ def test_a_forked_child_starts_empty() -> None:
     assert (backlog.waiting, backlog.dropped, backlog.mark()) == (0, 0, Mark(0, 0))
     backlog.extend(points(0, 1))
     assert sender.started == 2
+
+
+@pytest.mark.parametrize("character", ["a", "\u00e9", "\u20ac", "\U0001f600"], ids=["ASCII", "Latin", "euro", "emoji"])
+def test_texts_of_wide_characters_do_not_wait_in_four_times_the_memory_allowed(character: str) -> None:
+    text = character * 10_000
+    assert note(text).size_bytes >= sys.getsizeof(text)
+    backlog, _ = make(max_bytes=1_000_000)
+    for _ in range(200):
+        backlog.add(note(character * 10_000))
+    load = backlog.take(backlog.mark())
+    held = 0
+    while load is not None:
+        held += sum(sys.getsizeof(kept.content) for kept in load.notes)
+        backlog.settle()
+        load = backlog.take(backlog.mark())
+    assert 0 < held <= 1_000_000
+
+
+def test_a_text_weighs_the_same_when_it_leaves_as_when_it_came() -> None:
+    """Python may keep a text's UTF-8 beside it, which then counts in its size; the room left must not drift away by that."""
+    text = "\u00e9" * 1000
+    waiting = note(text)
+    before = waiting.size_bytes
+    ctypes.pythonapi.PyUnicode_AsUTF8(ctypes.py_object(text))
+    assert sys.getsizeof(text) > 3000
+    assert waiting.size_bytes == before

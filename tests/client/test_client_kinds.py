@@ -168,7 +168,7 @@ def test_a_raw_value_of_tensorboards_is_forwarded(server: Server) -> None:
         ("add_hparams", ([],), "hyperparameters are a list"),
         ("add_summary", ("a text",), "the summary is the text 'a text'; give a kind"),
         ("describe", ("t", "x" * 2000), "display_name has 2000 bytes"),
-        ("describe", (3,), "the tag is a int"),
+        ("describe", (3,), "the tag is an int"),
     ],
 )
 def test_a_mistake_is_told_at_the_call_and_nothing_is_sent(

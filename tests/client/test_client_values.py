@@ -93,11 +93,11 @@ def test_nan_stays_nan() -> None:
         ([0.5], "a list"),
         ({"a": 1}, "a dict"),
         (1j, "a complex"),
-        (np.array([1.0, 2.0]), "a ndarray of shape (2,)"),
+        (np.array([1.0, 2.0]), "an ndarray of shape (2,)"),
         (Tensor(1, 2, 3), "a Tensor of shape (3,)"),
-        (np.array("x"), "a ndarray"),
+        (np.array("x"), "an ndarray"),
         (10**400, "too large"),
-        (object(), "a object"),
+        (object(), "an object"),
     ],
 )
 def test_what_is_no_number_is_told_with_its_tag(value: object, said: str) -> None:

@@ -83,7 +83,7 @@ def test_an_array_of_any_library_keeps_its_numbers(values: object, dtype: str) -
         ({"a": 1}, "it is a dict"),
         (np.array([1j]), "its type is complex128"),
         (np.array(["2026-01-01"], "M8[D]"), "its type is datetime64"),
-        (np.zeros(2, [("a", "f4")]), "it is a ndarray of shape \\(2,\\)"),
+        (np.zeros(2, [("a", "f4")]), "it is an ndarray of shape \\(2,\\)"),
         (Void(), "it is a Void"),
         (torch.zeros(3, device="meta"), "a Tensor of shape \\(3,\\)"),
         ([object()], "it is a list"),

@@ -217,7 +217,7 @@ def test_what_is_no_openvino_model_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"\0\1")
     with pytest.raises(InvalidItem, match="is no XML"):
         convert.openvino_graph(path)
-    with pytest.raises(InvalidItem, match="is a int; give the path"):
+    with pytest.raises(InvalidItem, match="is an int; give the path"):
         convert.openvino_graph(3)
     with pytest.raises(FileNotFoundError):
         convert.openvino_graph(tmp_path / "gone.xml")

@@ -55,7 +55,7 @@ def test_colors_are_of_255_and_floats_of_1_unless_greater(colors: object, expect
         ({"faces": [[0, 1, 2.5]]}, "no whole numbers"),
         ({"faces": [[0, 1, np.nan]]}, "no whole numbers"),
         ({"faces": [[0, 1, 9]]}, "faces name the vertices 0 to 9"),
-        ({"config": 3}, "config of tag 't' is a int"),
+        ({"config": 3}, "config of tag 't' is an int"),
         ({"config": {"a": object()}}, "cannot be written as JSON"),
         ({"config": "[1]"}, "no JSON object"),
     ],

@@ -201,7 +201,7 @@ def test_figures_are_a_grid_and_must_be_of_one_size() -> None:
     assert seen(convert.figure("t", [one, two])).shape == (100, 400, 4)
     with pytest.raises(InvalidItem, match="100x100, 200x100 pixels"):
         convert.figure("t", [one, small])
-    with pytest.raises(InvalidItem, match="is a int; give a matplotlib Figure"):
+    with pytest.raises(InvalidItem, match="is an int; give a matplotlib Figure"):
         convert.figure("t", 3)
 
 
@@ -213,5 +213,5 @@ def test_without_pillow_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("call", [convert.image, convert.images, convert.audio, convert.tensor])
 def test_a_tag_that_is_no_text_is_told(call: object) -> None:
-    with pytest.raises(InvalidItem, match="the tag is a ndarray"):
+    with pytest.raises(InvalidItem, match="the tag is an ndarray"):
         call(np.zeros((4, 4)), "loss")  # type: ignore[operator]

@@ -52,10 +52,10 @@ def test_no_hyperparameter_is_lost() -> None:
     ("values", "metrics", "said"),
     [
         ([("lr", 1)], None, "hyperparameters are a list"),
-        ({"w": np.zeros(3)}, None, "'w' is a ndarray of shape \\(3,\\)"),
+        ({"w": np.zeros(3)}, None, "'w' is an ndarray of shape \\(3,\\)"),
         ({"w": torch.zeros(2, 2)}, None, "'w' is a Tensor of shape \\(2, 2\\)"),
         ({"lr": 1}, "accuracy", "metrics are the text"),
-        ({"lr": 1}, 3, "metrics are a int"),
+        ({"lr": 1}, 3, "metrics are an int"),
     ],
 )
 def test_what_are_no_hyperparameters_is_told(values: object, metrics: object, said: str) -> None:

@@ -81,9 +81,15 @@ def door():
 
 
 @pytest.fixture
-async def client(settings):
-    """Talks to the app in front of the real pipeline."""
-    async with running(build_app(settings)) as talking:
+def app(settings):
+    """In front of the real pipeline; not started yet."""
+    return build_app(settings)
+
+
+@pytest.fixture
+async def client(app):
+    """Talks to `app`, which runs meanwhile."""
+    async with running(app) as talking:
         yield talking
 
 

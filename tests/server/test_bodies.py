@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from tbbridge import limits
-from tbbridge.pipeline.door import Receipt
+from tbbridge.pipeline.door import Health, Receipt
 from tbbridge.server.app import build_app
 from tbbridge.server.serve import bind
 from tbbridge.server.service import BodyBudget
@@ -161,7 +161,7 @@ async def test_a_body_that_stalls_is_given_up(server, monkeypatch):
 
 async def test_bodies_in_flight_are_bounded_in_total(door, tmp_path):
     """Four senders stall in the middle of 3,000 bytes each; with 10,000 in all the fourth is told to come back."""
-    async with live(door, tmp_path, bodies_in_flight_max_bytes=10_000) as server:
+    async with live(door, tmp_path, body_max_bytes=4000, decoded_max_bytes=6000, bodies_in_flight_max_bytes=10_000) as server:
         body = ONE.ljust(3000)
         head = HEAD + b"Content-Length: 3000\r\n\r\n"
         async with server.call() as one, server.call() as two, server.call() as three, server.call() as four:
@@ -190,3 +190,19 @@ async def test_many_points_in_one_request_come_through_compressed(door, tmp_path
         await caller.send(HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body), body)
         assert (await caller.answer())[1]["accepted"] == count
     assert door.batches[0].points == count
+
+
+@pytest.mark.parametrize(
+    ("path", "ready", "status"), [("/healthz", True, 200), ("/readyz", True, 200), ("/readyz", False, 503)]
+)
+async def test_head_as_load_balancers_send_it_is_answered_like_get_without_a_body(server, door, path, ready, status):
+    door.health = Health(ready, "the disk refuses")
+    rest = b" HTTP/1.1\r\nHost: bridge\r\n\r\n"
+    async with server.call() as caller:
+        await caller.send(b"HEAD " + path.encode() + rest)
+        head = await caller.head()
+        await caller.send(b"GET " + path.encode() + rest)
+        like = await caller.head()  # right behind the first head: there was no body
+    assert head.split()[1] == like.split()[1] == str(status)
+    one, other = (sorted(line for line in lines.splitlines() if not line.startswith("date:")) for lines in (head, like))
+    assert one == other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 
@@ -9,6 +10,8 @@ import pytest
 
 from tbbridge.errors import StorageFailed
 from tbbridge.pipeline.door import Health
+from tbbridge.server.edge import Edge
+from tbbridge.server.totals import RequestTotals
 from tbbridge.v1 import write_pb2 as pb
 
 ONE = json.dumps({"runs": [{"run": "r", "scalars": [{"tag": "t", "values": [1.0]}]}]})
@@ -88,3 +91,25 @@ async def test_not_ready_says_why_while_alive(fake_client, door):
     assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
     assert answer.json()["detail"] == "the disk is full; free some space"
     assert (await fake_client.get("/healthz")).json() == {"status": "alive"}
+
+
+async def test_an_answer_cut_off_by_the_stop_ends_without_a_traceback():
+    """uvicorn cancels what is under way when the time of a stop is over, and logs whatever comes out of the app then."""
+    under_way = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        under_way.set()
+        await asyncio.Event().wait()
+
+    sent = []
+
+    async def send(message):
+        sent.append(message["type"])
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    request = asyncio.create_task(Edge(app, RequestTotals())(scope, None, send))
+    await under_way.wait()
+    request.cancel()
+    await request
+    assert sent == ["http.response.start"]

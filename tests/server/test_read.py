@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import threading
 
 import numpy as np
 import pytest
 from tensorboardX import SummaryWriter
 
 from tbbridge import limits
+from tbbridge.errors import Stopping
+from tbbridge.server.service import Service
 
 JSON = {"content-type": "application/json"}
 
@@ -180,3 +183,52 @@ async def test_metrics_count_what_happened(client):
 async def test_version_says_what_runs(client):
     answer = (await client.get("/api/v1/version")).json()
     assert (answer["api"], answer["version"].count(".")) == (1, 2)
+
+
+async def test_large_reads_do_not_pile_up_in_memory_and_who_waits_can_be_cancelled(settings):
+    service = Service.of(settings)
+    gate = threading.Event()
+    lock = threading.Lock()
+    now, most = 0, 0
+
+    def look() -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        gate.wait(60)
+        with lock:
+            now -= 1
+
+    reads = [asyncio.create_task(service.read(look)) for _ in range(limits.READS_AT_ONCE + 3)]
+    while now < limits.READS_AT_ONCE:
+        await asyncio.sleep(0)
+    reads[-1].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reads[-1]
+    gate.set()
+    await asyncio.gather(*reads[:-1])
+    assert most == limits.READS_AT_ONCE
+
+
+@pytest.mark.parametrize("path", ["/api/v1/runs", "/api/v1/runs?run=a", "/api/v1/scalars?run=a&tag=loss&max_points=2"])
+async def test_every_route_that_reads_files_waits_its_turn(app, client, path):
+    taken = []
+
+    class Counted(asyncio.Semaphore):
+        async def acquire(self) -> bool:
+            taken.append(path)
+            return await super().acquire()
+
+    await write(client, "a", values=[1.0, 2.0, 3.0])
+    app.state.service.reads = Counted(1)
+    assert (await client.get(path)).status_code == 200
+    assert taken == [path]
+
+
+async def test_the_end_of_the_app_ends_what_is_still_reading(app):
+    """A read that nobody waits for any more: the process would wait for its thread all the same."""
+    async with app.router.lifespan_context(app):
+        assert app.state.service.catalog.runs() == []
+    with pytest.raises(Stopping):
+        app.state.service.catalog.runs()

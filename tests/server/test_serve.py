@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import importlib.util
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import pytest
 
 from tbbridge.errors import CannotListen, LogFolderBusy, StorageFailed
 from tbbridge.server import serve as serve_module
+from tbbridge.server.app import build_app
 from tbbridge.server.serve import address_of, bind, serve
 from tbbridge.server.settings import ServerSettings
 from tbbridge.store.catalog import Catalog
@@ -91,8 +93,59 @@ def test_a_stalled_body_does_not_hold_up_the_stop(tmp_path):
             )
             assert urllib.request.urlopen(address + "/healthz").status == 200
             bridge.send_signal(signal.SIGTERM)
-            bridge.communicate(timeout=10)
+            _, errors = bridge.communicate(timeout=10)
+            answer = stalled.recv(65536)
     assert bridge.returncode == 0
+    assert "Traceback" not in errors
+    assert len(errors.splitlines()) <= 1  # uvicorn's, which counts them all
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"shutting down" in answer
+
+
+OPENING = """
+import asyncio, importlib, sys
+from pathlib import Path
+from tbbridge.server import app, serve
+from tbbridge.server.settings import ServerSettings
+
+async def replay(settings):
+    print("opening", flush=True)
+    await asyncio.Event().wait()
+
+serve.build_app = lambda settings: app.build_app(settings, open_door=replay)
+settings = ServerSettings(logdir=Path(sys.argv[1]), port=0)
+loop_factory = importlib.import_module(sys.argv[2]).new_event_loop
+with asyncio.Runner(loop_factory=loop_factory) as runner:
+    runner.run(serve.serve(settings, on_ready=lambda address: print("listening", flush=True)))
+print("returned", flush=True)
+"""
+
+
+@pytest.mark.parametrize("loop", [*(["uvloop"] if importlib.util.find_spec("uvloop") else []), "asyncio"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_stop_while_the_journal_is_replayed_is_no_error_and_does_not_wait_for_it(tmp_path, number, loop):
+    """Supervisors kill what is not gone after some seconds, and count an exit code other than 0 as a crash."""
+    command = [sys.executable, "-c", OPENING, str(tmp_path), loop]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bridge:
+        assert bridge.stdout.readline() == "opening\n"
+        bridge.send_signal(number)
+        output, errors = bridge.communicate(timeout=60)
+    assert (bridge.returncode, output, errors) == (0, "returned\n", "")
+
+
+async def test_cancelling_while_it_opens_is_still_a_cancellation(tmp_path, monkeypatch):
+    opening = asyncio.Event()
+
+    async def replay(_):
+        opening.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(serve_module, "build_app", lambda settings: build_app(settings, open_door=replay))
+    running = asyncio.create_task(serve(ServerSettings(logdir=tmp_path, port=0)))
+    await opening.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_cancelling_stops_it_gracefully_and_frees_the_folder(tmp_path):

@@ -42,7 +42,7 @@ def test_variables_that_are_no_settings_are_left_alone():
 
 @pytest.mark.parametrize(("text", "size"), [("4096", 4096), ("64KiB", 65536), ("2 mib", 2**21), ("1GiB", 2**30)])
 def test_sizes_take_units(text, size):
-    assert from_environment({"TBBRIDGE_BODY_MAX_BYTES": text}).body_max_bytes == size
+    assert from_environment({"TBBRIDGE_QUEUE_MAX_BYTES": text}).queue_max_bytes == size
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,22 @@ def test_a_bad_flag_is_named_as_the_flag():
 def test_values_given_in_code_are_checked_too():
     with pytest.raises(InvalidSetting, match="port is 70000"):
         ServerSettings(port=70000)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"TBBRIDGE_BODIES_IN_FLIGHT_MAX_BYTES": "1MiB"},
+        {"TBBRIDGE_BODY_MAX_BYTES": "100MiB"},
+        {"TBBRIDGE_DECODED_MAX_BYTES": "97MiB"},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_a_budget_below_one_body_which_would_get_429_for_ever_is_refused_at_the_start(given):
+    with pytest.raises(InvalidSetting, match=r"--bodies-in-flight-max-bytes is .* 429 for ever\. Raise it to"):
+        from_environment(given)
+
+
+def test_a_budget_of_exactly_one_body_is_taken():
+    made = from_environment({"TBBRIDGE_BODIES_IN_FLIGHT_MAX_BYTES": "96MiB"})
+    assert made.bodies_in_flight_max_bytes == made.body_max_bytes + made.decoded_max_bytes

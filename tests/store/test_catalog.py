@@ -9,7 +9,7 @@ import pytest
 from tensorboardX import SummaryWriter
 
 from tbbridge import limits
-from tbbridge.errors import InvalidQuery, NotFound
+from tbbridge.errors import InvalidQuery, NotFound, Stopping
 from tbbridge.events import event_pb2 as pb
 from tbbridge.events.encode import encode_run
 from tbbridge.events.summaries import encode_file_start
@@ -200,3 +200,25 @@ def test_too_many_points_to_look_through_are_refused(tmp_path, monkeypatch):
     with pytest.raises(InvalidQuery, match="fewer steps"):
         catalog.series("r", "t")
     assert len(catalog.series("r", "t", min_step=60)) == 40
+
+
+def test_a_stop_ends_reading_in_the_middle_of_a_file(tmp_path, monkeypatch):
+    """A file of 10 GB would hold up the process's end for minutes: its threads are waited for."""
+    path = put(tmp_path, "r", START + points("t", 0, 1000))
+    monkeypatch.setattr(limits, "READ_WINDOW_BYTES", 1000)
+    halt = eventfiles.Halt()
+    parts = eventfiles.read_scalars(path, "t", halt)
+    assert len(next(parts)) > 0
+    halt.call()
+    with pytest.raises(Stopping):
+        next(parts)
+
+
+def test_nothing_is_read_after_a_stop(tmp_path):
+    put(tmp_path, "r", START + points("t", 0, 10))
+    catalog = Catalog(tmp_path)
+    assert len(catalog.series("r", "t")) == 10
+    catalog.stop()
+    for ask in (catalog.runs, lambda: catalog.run("r"), lambda: catalog.series("r", "t")):
+        with pytest.raises(Stopping):
+            ask()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tbbridge import limits
 from tbbridge.store.series import Series
 
 
@@ -43,3 +46,26 @@ def test_few_points_are_left_as_they_are():
 )
 def test_bounds_are_inclusive(low, high, kept):
     assert len(series_of(range(5)).between(low, high)) == kept
+
+
+@given(
+    st.lists(st.sampled_from([-1.0, -0.0, 0.0, 2.0, float("nan"), float("inf"), -float("inf")]), min_size=4, max_size=200),
+    st.integers(2, 60),
+    st.integers(1, 50),
+)
+def test_stretches_in_blocks_are_thinned_as_one_by_one(values, max_points, block):
+    """One by one is the plain way, and takes ten seconds for the most points that may be asked for."""
+    whole = series_of(values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "DOWNSAMPLE_BLOCK_POINTS", block)
+        thin = whole.downsampled(max_points)
+    if len(whole) <= max_points:
+        assert thin is whole
+        return
+    chosen = {0, len(whole) - 1}
+    edges = np.linspace(0, len(whole) - 2, (max_points - 2) // 2 + 1).astype(int) + 1
+    for start, end in pairwise(edges.tolist()):
+        stretch = whole.values[start:end]
+        chosen.add(start + int(np.where(np.isnan(stretch), np.inf, stretch).argmin()))
+        chosen.add(start + int(np.where(np.isnan(stretch), -np.inf, stretch).argmax()))
+    assert (thin.steps // 10).tolist() == sorted(chosen)

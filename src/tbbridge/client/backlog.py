@@ -11,10 +11,11 @@ The path continues in outbox.py, which takes loads from here.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat, starmap
 from typing import Any, NamedTuple, TypeAlias
 
@@ -45,12 +46,16 @@ class Note:
     wall_time: float
     display_name: str = ""
     description: str = ""
+    # What it holds in memory. Taken once: Python may keep a text's UTF-8 beside it later, and a note must weigh when it leaves
+    # what it weighed when it came.
+    size_bytes: int = field(init=False)
 
-    @property
-    def size_bytes(self) -> int:
-        """About what it holds in memory."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size_bytes", self._size())
+
+    def _size(self) -> int:
         if isinstance(self.content, str):
-            size = len(self.content)
+            size = sys.getsizeof(self.content)  # one to four bytes a character, as its widest one needs
         elif isinstance(self.content, Binned):
             size = 24 * len(self.content.buckets.counts)
         elif isinstance(self.content, Buckets):

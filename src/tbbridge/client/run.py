@@ -58,7 +58,7 @@ class Run(KindCalls):
 
     def __init__(self, client: BaseClient[Any], name: str, step: Step = 0) -> None:
         self._client = client  # keeps the client, and so its sender, as long as the run
-        self._name = run_name(name)
+        self._name = run_name(_checked_name(name))
         self._backlog: Backlog = client.outbox.backlog
         self._points = self._backlog.points
         self._step = as_step(step)
@@ -139,7 +139,7 @@ class Run(KindCalls):
     def add_text(self, tag: str, text: str, step: Step | None = None, wall_time: float | None = None) -> None:
         """Log a text; TensorBoard shows it as Markdown."""
         if not isinstance(text, str):
-            raise InvalidItem("text", f"the text of tag {tag!a} is a {type(text).__name__}; give a str", "text")
+            raise InvalidItem("text", f"the text of tag {tag!a} is {described(text)}; give a str", "text")
         Text(checked_tag(tag), text)  # raises if it is too long, or no valid Unicode
         self._add_note(tag, text, step, wall_time)
 
@@ -281,3 +281,9 @@ class Run(KindCalls):
             self._frame_notes_bytes += note.size_bytes
             if self._frame_notes_bytes >= limits.CLIENT_FRAME_MAX_BYTES:
                 self._hand_over()
+
+
+def _checked_name(name: object) -> Any:
+    if not isinstance(name, str):
+        raise InvalidItem("run-name", f"the run's name is {described(name)}; a run's name is a str", "run")
+    return name

@@ -46,10 +46,10 @@ class Bell:
         return True
 
 
-def post(outbox: Outbox, transport: Transport, body: bytes) -> Pause:
+def post(outbox: Outbox, transport: Transport, body: bytes, timeout_s: float | None = None) -> Pause:
     """Post the body under way and let the outbox decide; how long to wait now."""
     try:
-        answer = transport.post(body)
+        answer = transport.post(body, timeout_s)
     except TransportFailed as error:
         return outbox.failed(str(error))
     return outbox.answered(answer)
@@ -60,8 +60,8 @@ def send_all(outbox: Outbox, endpoint: Endpoint, deadline: float, sleep: Callabl
     transport = endpoint.open()
     try:
         outbox.all_due()
-        while time.monotonic() < deadline and (body := outbox.next_body()) is not None:
-            pause = post(outbox, transport, body.raw)
+        while (body := outbox.next_body()) is not None and (left := deadline - time.monotonic()) > 0:
+            pause = post(outbox, transport, body.raw, left)  # a server that is silent must not hold up the end for longer
             sleep(max(0.0, min(pause.seconds, deadline - time.monotonic())))
     finally:
         transport.close()

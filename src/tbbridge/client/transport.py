@@ -37,8 +37,8 @@ class TransportFailed(Exception):
 class Transport(Protocol):
     """What a sender that may block needs."""
 
-    def post(self, body: bytes) -> Answer:
-        """Send one body. Raises `TransportFailed`."""
+    def post(self, body: bytes, timeout_s: float | None = None) -> Answer:
+        """Send one body, waiting for at most `timeout_s` if that is less than usual. Raises `TransportFailed`."""
 
     def close(self) -> None:
         """Give the connection back."""
@@ -74,7 +74,7 @@ class Endpoint:
                 "address", f"{self.address.shown} is no address that can be reached: {error}", "address"
             ) from None
 
-    def request(self, body: bytes) -> httpx.Request:
+    def request(self, body: bytes, timeout_s: float | None = None) -> httpx.Request:
         """The write call. With `partial`, one wrong item does not hold back the others of its batch."""
         parts = urlsplit(self.address.url)
         headers = {"Content-Type": PROTOBUF_TYPE, "Accept": PROTOBUF_TYPE, "User-Agent": "tbbridge-client"}
@@ -84,7 +84,8 @@ class Endpoint:
         if self.compress:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, compresslevel=1, mtime=0)  # no time in it: a retry sends the same bytes
-        timeout = httpx.Timeout(self.timeout_s, connect=min(_CONNECT_TIMEOUT_S, self.timeout_s))
+        wait_s = self.timeout_s if timeout_s is None else min(self.timeout_s, timeout_s)
+        timeout = httpx.Timeout(wait_s, connect=min(_CONNECT_TIMEOUT_S, wait_s))
         return httpx.Request(
             "POST",
             f"{self.address.shown}/api/v1/write?partial=true&ack={self.ack}",
@@ -126,9 +127,9 @@ class _Blocking:
     endpoint: Endpoint
     transport: httpx.HTTPTransport
 
-    def post(self, body: bytes) -> Answer:
+    def post(self, body: bytes, timeout_s: float | None = None) -> Answer:
         try:
-            response = self.transport.handle_request(self.endpoint.request(body))
+            response = self.transport.handle_request(self.endpoint.request(body, timeout_s))
             try:
                 return _answer(response, response.read())
             finally:

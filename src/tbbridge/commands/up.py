@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run both until told to stop."""
     settings = settings_from(arguments)
     set_up_logging(settings.log_level)
-    require_server("up")
+    require_server("up", "tensorboard")  # which brings the server too
     require_tensorboard("up")
     if settings.port == arguments.tensorboard_port != 0:
         raise CommandFailed(f"port {settings.port} is given to both; choose another with --port or --tensorboard-port")

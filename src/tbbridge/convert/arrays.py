@@ -77,8 +77,13 @@ def described(value: object) -> str:
     if value is None:
         return "None"
     shape = getattr(value, "shape", None)
-    name = type(value).__name__
-    return f"a {name} of shape {tuple(shape)}" if isinstance(shape, Sequence) and len(shape) else f"a {name}"
+    name = with_article(type(value).__name__)
+    return f"{name} of shape {tuple(shape)}" if isinstance(shape, Sequence) and len(shape) else name
+
+
+def with_article(name: str) -> str:
+    """`name` with the article that English gives it: a list, an int, an ndarray."""
+    return f"an {name}" if name[0].lower() in "aeiou" or name == "ndarray" else f"a {name}"
 
 
 def in_range(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tbbridge.convert.arrays import with_article
 from tbbridge.errors import InvalidItem
 from tbbridge.names import TagName, tag_name
 
@@ -9,5 +10,7 @@ from tbbridge.names import TagName, tag_name
 def checked_tag(tag: object) -> TagName:
     """`tag` as `tag_name` passes it; anything but a text is told with the order of the arguments, the likely mistake."""
     if not isinstance(tag, str):
-        raise InvalidItem("tag", f"the tag is a {type(tag).__name__}; call add_...(tag, value) with a text as tag", "tag")
+        raise InvalidItem(
+            "tag", f"the tag is {with_article(type(tag).__name__)}; call add_...(tag, value) with a str as tag", "tag"
+        )
     return tag_name(tag)

@@ -59,6 +59,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
         try:
             yield
         except KeyboardInterrupt:  # forced: what the journal holds is safe, and is replayed at the next start
+            service.catalog.stop()
             log.warning("stopped without draining; the next start finishes from the journal")
             raise
         except BaseException:
@@ -86,6 +87,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
 
 
 async def _close(service: Service) -> None:
+    service.catalog.stop()  # a read that nobody waits for any more: the process ends only when its thread has
     door, service.opened = service.opened, None
     if door is not None:
         await door.close()

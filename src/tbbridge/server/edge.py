@@ -5,14 +5,15 @@ Pure ASGI, since a layer that makes tasks or copies requests would cost more tha
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tbbridge.errors import TBBridgeError
-from tbbridge.server.answers import form_of_scope, raw_problem
+from tbbridge.errors import Stopping, TBBridgeError
+from tbbridge.server.answers import form_of_scope, problem, raw_problem
 from tbbridge.server.bodies import SenderGone
 from tbbridge.server.totals import RequestTotals
 
@@ -21,6 +22,10 @@ log = logging.getLogger(__name__)
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 # nginx's number for a sender that went away before it was answered; it is counted, never sent.
 _SENDER_GONE = 499
+_STOPPED = (
+    "the bridge is shutting down, and did not finish this request in time; send it again when it is back "
+    "(with writer and seq nothing is written twice)"
+)
 
 
 class Edge:
@@ -48,6 +53,11 @@ class Edge:
             await self.app(scope, receive, counting_send)
         except SenderGone:
             status = _SENDER_GONE
+        except asyncio.CancelledError:  # the stop has waited long enough for this request; uvicorn would log a traceback
+            log.info("%s %s was not done when the bridge stopped", scope["method"], _route(scope))
+            if status:  # an answer cut off in the middle; uvicorn closes the connection
+                return
+            await problem(Stopping(_STOPPED), form_of_scope(scope))(scope, receive, counting_send)
         except Exception:
             number = secrets.token_hex(4)
             log.exception("error %s in %s %s", number, scope["method"], _route(scope))

@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -31,6 +32,7 @@ _BACKLOG: Final = 2048  # uvicorn's own; connections that wait while the journal
 async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | None = None) -> None:
     """Run the bridge until SIGTERM or Ctrl-C, or until this is cancelled; then stop gracefully and return.
 
+    A signal that comes while the journal is still replayed stops that, and it returns without having listened.
     `on_ready` is called with the address (`http://127.0.0.1:6007`) as soon as points are taken. Raises `CannotListen`,
     `LogFolderBusy` or `StorageFailed` if it cannot start; KeyboardInterrupt if a second Ctrl-C forced the stop.
     """
@@ -48,9 +50,44 @@ async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | N
             server_header=False,
         )
         server = _Server(config, lambda: _announce(listener, settings, on_ready))
-        with _signals_stop(server):
-            async with app.router.lifespan_context(app):
-                await _until_stopped(server, listener)
+        opening = _Opening(asyncio.current_task())
+        try:
+            with _signals_stop(server, opening):
+                async with app.router.lifespan_context(app):
+                    opening.end()
+                    if not server.should_exit:
+                        await _until_stopped(server, listener)
+        except asyncio.CancelledError:
+            if not opening.was_stopped():
+                raise
+            log.info("stopped while opening the log folder; the next start finishes from the journal")
+
+
+class _Opening:
+    """The time until the pipeline is open, long after a crash: a signal ends it by cancelling the task it is in."""
+
+    def __init__(self, task: asyncio.Task[None] | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = task
+        self._is_over = False
+        self._was_cancelled = False
+
+    def end(self) -> None:
+        """From now on `stop` does nothing: the server stops by itself."""
+        self._is_over = True
+
+    def stop(self) -> None:
+        """Called from a signal's handler, which runs at any moment; so the loop is woken to cancel the task."""
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None and not self._is_over and not self._was_cancelled:
+            self._was_cancelled = True
+            self._task.cancel()
+
+    def was_stopped(self) -> bool:
+        """Whether `stop`, and nobody else, cancelled the task, which then counts as not cancelled. Asked once."""
+        return self._task is not None and self._was_cancelled and self._task.uncancel() == 0
 
 
 async def _until_stopped(server: _Server, listener: socket.socket) -> None:
@@ -81,20 +118,26 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._ready()
+        if not self.should_exit:
+            self._ready()
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override] # uvicorn's is a generator
         return contextlib.nullcontext()
 
 
 @contextlib.contextmanager
-def _signals_stop(server: _Server) -> Iterator[None]:
-    """SIGTERM and Ctrl-C stop `server`, from before the pipeline opens until it is closed; a second Ctrl-C forces it."""
+def _signals_stop(server: _Server, opening: _Opening) -> Iterator[None]:
+    """SIGTERM and Ctrl-C stop `opening` and `server`, until the pipeline is closed; a second Ctrl-C forces it."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread gets signals; who runs the bridge elsewhere stops it by cancelling
         return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        server.handle_exit(number, frame)
+        opening.stop()
+
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, server.handle_exit) for number in numbers}
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

@@ -6,7 +6,9 @@ Made by `app.build_app` without any work; the door is opened in the app's lifesp
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 
 from tbbridge import limits
 from tbbridge.errors import QueueFull, Stopping
@@ -14,6 +16,9 @@ from tbbridge.pipeline.door import Door, Health
 from tbbridge.server.settings import ServerSettings
 from tbbridge.server.totals import RequestTotals
 from tbbridge.store.catalog import Catalog
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class BodyBudget:
@@ -44,6 +49,7 @@ class Service:
     totals: RequestTotals
     bodies: BodyBudget
     opened: Door | None = None
+    reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.READS_AT_ONCE))
     decompressions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.DECOMPRESS_THREADS))
 
     @classmethod
@@ -62,3 +68,8 @@ class Service:
     def health(self) -> Health:
         """Whether batches are taken now."""
         return Health(False, "the bridge is starting or stopping") if self.opened is None else self.opened.health
+
+    async def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `function`, which looks through event files, returns; in a thread, and only so many at one time."""
+        async with self.reads:
+            return await asyncio.to_thread(function, *args, **kwargs)

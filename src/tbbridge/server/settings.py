@@ -141,7 +141,7 @@ def _setting(
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """All that can be set. Checked when made: a number out of its range is an `InvalidSetting`."""
+    """All that can be set. Checked when made: a number out of its range, or too small for another, is an `InvalidSetting`."""
 
     logdir: Path = _setting(
         Path("runs"),
@@ -177,7 +177,8 @@ class ServerSettings:
     )
     bodies_in_flight_max_bytes: int = _setting(
         limits.BODIES_IN_FLIGHT_MAX_BYTES,
-        help="All request bodies that are being read at one time, in bytes. When they are more, senders get 429 and try again.",
+        help="All request bodies that are being read at one time, in bytes. When they are more, senders get 429 and try again. "
+        "At least the two limits of one body together.",
         read=_read_bytes,
         metavar="BYTES",
         minimum=limits.KiB,
@@ -211,6 +212,13 @@ class ServerSettings:
     def __post_init__(self) -> None:
         for setting in SETTINGS:
             setting.check(getattr(self, setting.name), setting.name)
+        one_body = self.body_max_bytes + self.decoded_max_bytes  # a compressed body is held in both forms for a moment
+        if self.bodies_in_flight_max_bytes < one_body:
+            raise InvalidSetting(
+                f"--bodies-in-flight-max-bytes is {self.bodies_in_flight_max_bytes}, less than one body may need: "
+                f"--body-max-bytes {self.body_max_bytes} and --decoded-max-bytes {self.decoded_max_bytes} together; a "
+                f"large body would get 429 for ever. Raise it to {one_body}, or lower those two"
+            )
 
 
 SETTINGS: Final = tuple(

@@ -21,7 +21,7 @@ import numpy as np
 from tbbridge import limits
 from tbbridge.errors import InvalidItem, InvalidQuery, ItemError, NotFound
 from tbbridge.model import STATE_FOLDER, run_name
-from tbbridge.store.eventfiles import SCALAR, FileIndex, OpenFile, TagTotals, read_scalars
+from tbbridge.store.eventfiles import SCALAR, FileIndex, Halt, OpenFile, TagTotals, read_scalars
 from tbbridge.store.series import Series
 
 ROOT_RUN: Final = "."
@@ -55,13 +55,18 @@ class RunInfo:
 
 
 class Catalog:
-    """The log folder's runs. Thread-safe."""
+    """The log folder's runs. Thread-safe. Every method raises `Stopping` soon after `stop`, wherever it is then."""
 
     def __init__(self, logdir: Path) -> None:
         self._logdir = logdir
+        self._halt = Halt()
         self._lock = threading.Lock()
         self._indexes: OrderedDict[Path, FileIndex] = OrderedDict()  # least recently used first
         self._weight = 0  # tags in all of them, and one for each file
+
+    def stop(self) -> None:
+        """For good: whoever reads in a thread ends within a piece of a file, a fraction of a second."""
+        self._halt.call()
 
     def runs(self) -> list[RunInfo]:
         """All runs by name."""
@@ -88,7 +93,7 @@ class Catalog:
         parts: list[Series] = []
         count = 0
         for path in files:
-            for part in read_scalars(path, tag):
+            for part in read_scalars(path, tag, self._halt):
                 kept = part.between(min_step, max_step)
                 count += len(kept)
                 parts.append(kept)
@@ -102,6 +107,7 @@ class Catalog:
     def _folders(self) -> Iterator[tuple[str, list[Path]]]:
         pending = [(ROOT_RUN, self._logdir)]
         while pending:
+            self._halt.check()
             name, folder = pending.pop()
             files = []
             for entry in _entries(folder):
@@ -136,6 +142,7 @@ class Catalog:
         tags: dict[str, TagTotals] = {}
         size = 0
         for path in files:
+            self._halt.check()
             with self._lock:
                 index = self._index(path)
                 size += index.size
@@ -161,7 +168,7 @@ class Catalog:
         index = self._indexes.pop(path, None)
         if index is not None:
             self._weight -= 1 + len(index.tags)
-        with OpenFile(path) as file:
+        with OpenFile(path, self._halt) as file:
             if file.identity is None:
                 return FileIndex((0, 0))  # deleted a moment ago
             if index is None or not index.continues(file):

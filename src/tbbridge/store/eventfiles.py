@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Final, Self
 import numpy as np
 
 from tbbridge import limits
+from tbbridge.errors import Stopping
 from tbbridge.events.reader import Chunk, read_events
 from tbbridge.events.tfrecord import OVERHEAD_BYTES, Torn
 from tbbridge.store.series import Series
@@ -38,10 +40,27 @@ _KINDS: Final = {
 _LENGTH: Final = struct.Struct("<Q")
 
 
+class Halt:
+    """Tells the threads that read to end soon, since the bridge stops: a large folder takes longer than a stop may."""
+
+    def __init__(self) -> None:
+        self._called = threading.Event()
+
+    def call(self) -> None:
+        """From now on `check` raises."""
+        self._called.set()
+
+    def check(self) -> None:
+        """Called now and then while reading, between pieces of a fraction of a second. Raises `Stopping`."""
+        if self._called.is_set():
+            raise Stopping("the bridge is shutting down; ask again when it is back")
+
+
 class OpenFile:
     """An event file while it is read. `identity` is None if it is gone, or has become something else than a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, halt: Halt) -> None:
+        self._halt = halt
         self.identity: tuple[int, int] | None = None
         self.size = 0
         self._fd = -1
@@ -61,9 +80,13 @@ class OpenFile:
             os.close(self._fd)
 
     def chunks(self, offset: int, plugins: Mapping[str, str]) -> Iterator[tuple[int, Chunk]]:
-        """What the file holds from `offset` on, in pieces, each with the offset reached; ends at the first damage."""
+        """What the file holds from `offset` on, in pieces, each with the offset reached; ends at the first damage.
+
+        Raises `Stopping` when the halt is called.
+        """
         window = limits.READ_WINDOW_BYTES
         while offset < self.size:
+            self._halt.check()
             piece = self._read(offset, window)
             chunk = read_events(piece, 0, plugins)
             plugins = chunk.plugins
@@ -159,9 +182,9 @@ class FileIndex:
         self.tags[tag] = found if known is None else known.joined(found)
 
 
-def read_scalars(path: Path, tag: str) -> Iterator[Series]:
-    """The points of one scalar tag in a file, a piece at a time."""
-    with OpenFile(path) as file:
+def read_scalars(path: Path, tag: str, halt: Halt) -> Iterator[Series]:
+    """The points of one scalar tag in a file, a piece at a time. Raises `Stopping` when the halt is called."""
+    with OpenFile(path, halt) as file:
         for _, chunk in file.chunks(0, {}):
             found = chunk.scalars.get(tag)
             if found is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tbbridge import limits
 from tbbridge.model import Float64s, Int64s
 
 
@@ -43,13 +44,23 @@ class Series:
         stretches = (max_points - 2) // 2
         inner = self.values[1:-1]
         edges = np.linspace(0, len(inner), stretches + 1).astype(np.intp)
-        lowest = np.where(np.isnan(inner), np.inf, inner)
-        highest = np.where(np.isnan(inner), -np.inf, inner)
-        chosen = [0, len(self) - 1]
-        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            chosen.append(1 + start + int(lowest[start:end].argmin()))
-            chosen.append(1 + start + int(highest[start:end].argmax()))
-        return self._at(np.unique(np.array(chosen)))
+        chosen = [np.array([0, len(self) - 1])]
+        together = max(1, limits.DOWNSAMPLE_BLOCK_POINTS * stretches // len(inner))
+        for first in range(0, stretches, together):
+            some = edges[first : first + together + 1]
+            values = inner[some[0] : some[-1]]
+            for numbers in (values, -values):
+                lowest = _lowest(np.where(np.isnan(numbers), np.inf, numbers), some[:-1] - some[0])
+                chosen.append(1 + some[0] + lowest)
+        return self._at(np.unique(np.concatenate(chosen)))
 
     def _at(self, chosen: NDArray[Any]) -> Series:
         return Series(self.steps[chosen], self.values[chosen], self.wall_times[chosen])
+
+
+def _lowest(values: Float64s, starts: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Where the lowest value (the first of several) of each stretch stands; a stretch goes from its start to the next one's."""
+    lowest = np.minimum.reduceat(values, starts)
+    places = np.flatnonzero(values == np.repeat(lowest, np.diff(starts, append=len(values))))
+    found: NDArray[np.intp] = places[np.searchsorted(places, starts)]
+    return found

@@ -23,7 +23,8 @@ def _config(example: dict[str, Any]) -> ConfigDict:
 
 NUMBER_SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [{"type": "number", "format": "double"}, {"type": "string", "enum": list(SPECIAL_NUMBERS)}],
-    "description": "A number, or one of the strings that stand for what JSON has no number for.",
+    "description": "A number, or one of the strings that stand for what JSON has no number for. Taken too, though no JSON: the "
+    "bare tokens NaN, Infinity and -Infinity, which Python's json module writes.",
 }
 Number = Annotated[float, WithJsonSchema(NUMBER_SCHEMA)]
 Finite = Annotated[float, WithJsonSchema({"type": "number", "format": "double"})]

@@ -54,6 +54,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
         """200 as long as the process answers at all; for what restarts it when it does not."""
         return json_answer({"status": "alive"})
 
+    app.head("/healthz", include_in_schema=False)(health)  # which load balancers ask; uvicorn leaves the body out
+
     @app.get(
         "/readyz",
         operation_id="getReadiness",
@@ -68,6 +70,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
         if not now.ready:
             raise NotReady(now.reason)
         return json_answer({"status": "ready"})
+
+    app.head("/readyz", include_in_schema=False)(readiness)
 
     @app.get(
         "/metrics",

@@ -1,11 +1,11 @@
 """GET /api/v1/runs and /api/v1/scalars: what is in the event files, ours and those that other programs put there.
 
-Both wait until all that was acknowledged before is in the files, so a sender reads its own writes. Files are read in a thread.
+Both wait until all that was acknowledged before is in the files, so a sender reads its own writes. Files are read in a thread,
+for a few requests at a time; the others wait.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
@@ -22,7 +22,7 @@ from tbbridge.model import INT64_MAX, INT64_MIN
 from tbbridge.server.answers import json_answer
 from tbbridge.server.openapi import responses
 from tbbridge.server.service import Service
-from tbbridge.store.catalog import RunInfo, TagInfo
+from tbbridge.store.catalog import Catalog, RunInfo, TagInfo
 from tbbridge.store.series import Series
 from tbbridge.wire.json_v1_schema import Finites, Int64, Int64s, Numbers
 
@@ -114,9 +114,9 @@ def add_routes(app: FastAPI, service: Service) -> None:
         """Every run in the log folder, by name; with `run` that one and its tags."""
         await service.door.settled()
         if query.run is None:
-            runs = await asyncio.to_thread(service.catalog.runs)
+            runs = await service.read(service.catalog.runs)
             return json_answer({"runs": [_described(run) for run in runs]})
-        run, tags = await asyncio.to_thread(service.catalog.run, query.run)
+        run, tags = await service.read(service.catalog.run, query.run)
         return json_answer({"runs": [{**_described(run), "tags": [_tag_described(tag) for tag in tags]}]})
 
     @app.get(
@@ -130,10 +130,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     async def read_scalars(query: Annotated[ScalarsQuery, Query()]) -> Response:
         """The points of one scalar tag, as columns; NaN and infinities as the strings `NaN`, `Infinity` and `-Infinity`."""
         await service.door.settled()
-        series = await asyncio.to_thread(service.catalog.series, query.run, query.tag, query.min_step, query.max_step)
-        count = len(series)
-        if query.max_points is not None:
-            series = await asyncio.to_thread(series.downsampled, query.max_points)
+        count, series = await service.read(_load, service.catalog, query)
         if len(series) > limits.READ_MAX_POINTS:
             message = f"{count} points are too many for one answer; ask for up to {limits.READ_MAX_POINTS}, or for less steps"
             raise InvalidQuery([ItemError("max_points", "query", message)])
@@ -142,6 +139,12 @@ def add_routes(app: FastAPI, service: Service) -> None:
             steps, values, times = (column.tolist() for column in (series.steps, series.values, series.wall_times))
             return json_answer({**head, "steps": steps, "values": values, "wall_times": times})
         return StreamingResponse(_pieces(head, series), media_type="application/json")
+
+
+def _load(catalog: Catalog, query: ScalarsQuery) -> tuple[int, Series]:
+    """How many points there are, and those asked for."""
+    series = catalog.series(query.run, query.tag, query.min_step, query.max_step)
+    return len(series), series if query.max_points is None else series.downsampled(query.max_points)
 
 
 async def _pieces(head: dict[str, Any], series: Series) -> AsyncIterator[bytes]:
