@@ -5,7 +5,8 @@ that says what came, what is accepted and how to convert. The user's arrays are 
 imports torch, JAX, matplotlib or onnx unless the value given is theirs; Pillow is imported when a picture is made. The clients
 and the summary writer call in here; the path continues with what they do to a kind.
 
-Where `clip` is taken: False raises for values far out of range, True cuts them to it as torch.utils.tensorboard does, and logs it once.
+Where `clip` is taken: False raises for values far out of range; True cuts them to it, as torch.utils.tensorboard does, and
+says so in the log once.
 
     image(tag, img, dataformats=None, *, clip=False) -> Image
         One image: an array in any layout, encoded PNG, JPEG or GIF bytes, or a Pillow image.
