@@ -1,5 +1,6 @@
 """The same calls to our SummaryWriter, tensorboardX's and torch's: what both of TensorBoard's readers return is compared.
 
+Ours also sends them to a bridge, which has to show the same as our local file.
 Where theirs is wrong or merely different, the case says so and what is expected instead. Videos and sounds of tensorboardX need
 packages that are not installed here (moviepy, soundfile), so those have no peer.
 """
@@ -23,7 +24,7 @@ import tensorboardX
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
-from processes import TensorBoard, tensorboard, until
+from processes import TensorBoard, address_in, serve, tensorboard, until
 from torch.utils.tensorboard import SummaryWriter as TorchWriter
 
 import tbbridge
@@ -278,16 +279,24 @@ def folder_of(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
+def log(case: Case, writer: Any) -> None:
+    with warnings.catch_warnings(), writer:
+        warnings.simplefilter("ignore")  # torch of its own tracer, tensorboardX of numpy
+        case.log(writer)
+        writer.add_scalar("end", 1.0, 1)
+
+
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every case by every writer that takes part in it, in <writer>/<case>."""
     logdir = tmp_path_factory.mktemp("writers")
     for name, case in CASES.items():
         for maker in ("ours", *case.peers):
-            with warnings.catch_warnings(), MAKERS[maker](str(logdir / maker / folder_of(name))) as writer:
-                warnings.simplefilter("ignore")  # torch of its own tracer, tensorboardX of numpy
-                case.log(writer)
-                writer.add_scalar("end", 1.0, 1)
+            log(case, MAKERS[maker](str(logdir / maker / folder_of(name))))
+    with serve(logdir) as bridge:
+        for name, case in CASES.items():
+            log(case, tbbridge.SummaryWriter(address_in(bridge), run=f"bridge/{folder_of(name)}"))
+        assert bridge.end() == 0, bridge.output
     for maker in ("ours", "tensorboardX", "torch"):  # a training that died at step 9, and was resumed by ours from 5
         folder = str(logdir / "purged" / maker)
         with MAKERS[maker](folder) as writer:
@@ -302,7 +311,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["true", "false"], ids=["data server", "Python reader"])
 def viewer(request: pytest.FixtureRequest, logged: Path) -> Iterator[TensorBoard]:
-    runs = [str(path.relative_to(logged)) for path in logged.glob("*/*")]
+    runs = [str(path.relative_to(logged)) for path in logged.glob("[a-z]*/*")]
     with tensorboard(logged, request.param) as viewer:
         until(lambda: all(viewer.scalars(run, "end") for run in runs), "TensorBoard has read all runs")
         yield viewer
@@ -333,7 +342,7 @@ def test_both_readers_show_what_theirs_would(viewer: TensorBoard, name: str) -> 
     ours = until(lambda: case.ask(viewer, f"ours/{folder_of(name)}"), f"TensorBoard shows our {name}")
     if case.expected is not None:
         same(ours, case.expected, case.tolerance)
-    for peer in case.peers:
+    for peer in ("bridge", *case.peers):
         ask = case.ask_peer.get(peer, case.ask)
         theirs = until(lambda: ask(viewer, f"{peer}/{folder_of(name)}"), f"TensorBoard shows {name} of {peer}")  # noqa: B023
         same(ours, theirs, case.tolerance)
