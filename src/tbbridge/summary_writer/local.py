@@ -62,6 +62,7 @@ class LocalDestination:
         self._lock = threading.RLock()  # the queues and the table; never held while writing
         self._io_lock = threading.RLock()  # the files, and the order in which the queues empty
         self._is_writing = False
+        self._is_woken = False  # the thread was told, and has not come yet
         self._notes_bytes = 0
         self._pending: deque[RunBatch] = deque()  # out of the queues, and not encoded yet
         self._failure: WriteFailed | None = None
@@ -91,9 +92,10 @@ class LocalDestination:
         with self._lock:
             self._start()
             if self._failure is None:
-                full = len(self.points) >= self._wake_points or self._notes_bytes >= limits.LOCAL_QUEUE_MAX_BYTES // 2
-                self.level = limits.LOCAL_QUEUE_MAX_POINTS if full else self._wake_points - 1
-                if full:
+                many = len(self.points) >= self._wake_points
+                self.level = limits.LOCAL_QUEUE_MAX_POINTS if many else self._wake_points - 1
+                if (many or self._is_time_for_notes) and not self._is_woken:
+                    self._is_woken = True
                     self._orders.put(_WRITE)
         if len(self.points) > limits.LOCAL_QUEUE_MAX_POINTS or self._notes_bytes > limits.LOCAL_QUEUE_MAX_BYTES:
             self.write_out()
@@ -107,8 +109,12 @@ class LocalDestination:
         with self._lock:
             self._notes.append(note)
             self._notes_bytes += note.size_bytes
-        if self.level < 0 or len(self._notes) >= self._wake_points or self._notes_bytes > limits.LOCAL_QUEUE_MAX_BYTES // 2:
+        if self.level < 0 or self._is_time_for_notes:
             self.rise()
+
+    @property
+    def _is_time_for_notes(self) -> bool:
+        return len(self._notes) >= self._wake_points or self._notes_bytes > limits.LOCAL_QUEUE_MAX_BYTES // 2
 
     def _drop_excess(self) -> None:
         """The disk refuses, every call said so, and the caller goes on: memory stays bounded all the same."""
@@ -248,6 +254,7 @@ class LocalDestination:
             load = Load(list(starmap(self.points.popleft, repeat((), count))), list(self._notes))
             self._notes.clear()
             self._notes_bytes = 0
+            self._is_woken = False
             if self.level >= 0:
                 self.level = self._wake_points - 1
         if not len(load):
