@@ -152,12 +152,14 @@ class TensorBoard:
 
     def raw(self, path: str, **query: object) -> tuple[str, bytes]:
         """Content type and bytes of one of its endpoints: pictures, sound, tensors, text."""
-        with urllib.request.urlopen(f"{self.address}/data/{path}?{urllib.parse.urlencode(query, doseq=True)}", timeout=30) as answer:
+        with urllib.request.urlopen(
+            f"{self.address}/data/{path}?{urllib.parse.urlencode(query, doseq=True)}", timeout=30
+        ) as answer:
             return answer.headers["Content-Type"], answer.read()
 
     def post_form(self, path: str, **fields: object) -> Any:
         """The JSON answer to a form, as its pages send them."""
-        form = urllib.parse.urlencode(fields, doseq=True).encode()
+        form = urllib.parse.urlencode(fields).encode()
         with urllib.request.urlopen(f"{self.address}/data/{path}", form, timeout=30) as answer:
             return json.load(answer)
 
