@@ -101,8 +101,7 @@ class LocalDestination:
             self.write_out()
             if self._failure is not None:
                 self._drop_excess()
-        if self._failure is not None:
-            raise self._again(self._failure)
+        self._raise_failure()
 
     def add(self, note: Note) -> None:
         """Append a value of another kind."""
@@ -129,8 +128,7 @@ class LocalDestination:
     def flush(self) -> None:
         """Return when everything logged so far is on the disk itself. Raises `WriteFailed`."""
         self.write_out(sync=True)
-        if self._failure is not None:
-            raise self._again(self._failure)
+        self._raise_failure()
 
     def close(self) -> None:
         """`flush`, and let go of thread and files; what is logged later begins new files. Raises `WriteFailed`."""
@@ -155,12 +153,7 @@ class LocalDestination:
         """Begin a new event file now, if `close` ended the last one."""
         with self._io_lock, self._told():
             self._files.begin("", time.time())
-        if self._failure is not None:
-            raise self._again(self._failure)
-
-    def event_file(self) -> Path | None:
-        """The event file of the folder itself."""
-        return self._files.path("")
+        self._raise_failure()
 
     # --- the ends of a process (lifecycle.py) --------------------------------------------------------------------------
 
@@ -241,11 +234,10 @@ class LocalDestination:
         else:
             self._failure = None
 
-    def _again(self, failure: WriteFailed) -> WriteFailed:
-        """A fresh error for each caller: a raised one gathers tracebacks."""
-        error = WriteFailed(failure.message)
-        error.__cause__ = failure.__cause__
-        return error
+    def _raise_failure(self) -> None:
+        failure = self._failure  # the thread may be done with it in the next moment
+        if failure is not None:
+            raise WriteFailed(failure.message) from failure.__cause__  # a new one: a raised one gathers tracebacks
 
     def _take(self) -> bool:
         """Move a load from the queues to `_pending`; False if they are empty."""
