@@ -181,12 +181,18 @@ class RunMetadata(Tagged):
     run_metadata: Annotated[Bytes, Field(description="A serialized tensorflow.RunMetadata.")]
 
 
+# Any, since a union would tell of one wrong value once for each of its members.
+HParam = Annotated[
+    Any, WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "format": "double"}, {"type": "string"}]})
+]
+
+
 @with_config(shape(HPARAMS_EXAMPLE))
 class HParams(Shared):
     """The run's hyperparameters; the first of a run counts."""
 
     kind: Literal["hparams"]
-    values: Annotated[dict[str, bool | Number | str], Field(description="Numbers, texts, true or false, by name.")]
+    values: Annotated[dict[str, HParam], Field(description="Numbers, texts, true or false, by name.")]
     metrics: NotRequired[Annotated[list[str], Field(description="Scalar tags that matter.")]]
     group_name: NotRequired[Annotated[str, Field(description="Runs of one group are repeats of one another.")]]
     status: NotRequired[

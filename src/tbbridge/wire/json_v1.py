@@ -204,7 +204,7 @@ def _careful_columns(items: Iterable[Any], errors: ItemErrors, path: str) -> Ite
 
 
 # Where a kind has numbers that JSON may not be able to write.
-_NUMBERS_IN: Final = {"scalar": "value", "histogram": "values", "hparams": "values"}
+_NUMBERS_IN: Final = {"scalar": "value", "histogram": "values"}
 
 
 def _careful_summaries(items: Iterable[Any], errors: ItemErrors, path: str) -> Iterator[ScalarRow | Summary]:
@@ -330,6 +330,8 @@ def _explained(detail: ErrorDetails, path: str) -> ItemError:
     for part in detail["loc"]:
         place = f"{place}[{part}]" if isinstance(part, int) else _join(place, str(part))
     field = detail["loc"][-1] if detail["loc"] else ""
+    if field == "sprite_size" and code == "length":
+        template = "a sprite's cell has two numbers; send [width, height]"
     hint = _NUMBER_HINT
     if detail["input"] is None:
         hint += " (JavaScript writes those as null)"
