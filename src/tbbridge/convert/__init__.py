@@ -52,16 +52,20 @@ says so in the log once.
 
 from __future__ import annotations
 
-from tbbridge.convert.curves import pr_curve, pr_curve_raw
-from tbbridge.convert.embeddings import embedding
-from tbbridge.convert.graphs import graph, onnx_graph, openvino_graph
-from tbbridge.convert.histograms import histogram, histogram_raw
-from tbbridge.convert.meshes import mesh
-from tbbridge.convert.pictures import figure, image, image_with_boxes, images
-from tbbridge.convert.settings import custom_scalars, hparams, margin_chart, multiline_chart
-from tbbridge.convert.sounds import audio
-from tbbridge.convert.tensors import run_metadata, tensor
-from tbbridge.convert.videos import video
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tbbridge.convert.curves import pr_curve, pr_curve_raw
+    from tbbridge.convert.embeddings import embedding
+    from tbbridge.convert.graphs import graph, onnx_graph, openvino_graph
+    from tbbridge.convert.histograms import histogram, histogram_raw
+    from tbbridge.convert.meshes import mesh
+    from tbbridge.convert.pictures import figure, image, image_with_boxes, images
+    from tbbridge.convert.settings import custom_scalars, hparams, margin_chart, multiline_chart
+    from tbbridge.convert.sounds import audio
+    from tbbridge.convert.tensors import run_metadata, tensor
+    from tbbridge.convert.videos import video
 
 __all__ = [
     "audio",
@@ -86,3 +90,36 @@ __all__ = [
     "tensor",
     "video",
 ]
+
+# Loaded when first used: a program that logs only numbers pays for none of them.
+_HOMES = {
+    "audio": "tbbridge.convert.sounds",
+    "custom_scalars": "tbbridge.convert.settings",
+    "embedding": "tbbridge.convert.embeddings",
+    "figure": "tbbridge.convert.pictures",
+    "graph": "tbbridge.convert.graphs",
+    "histogram": "tbbridge.convert.histograms",
+    "histogram_raw": "tbbridge.convert.histograms",
+    "hparams": "tbbridge.convert.settings",
+    "image": "tbbridge.convert.pictures",
+    "image_with_boxes": "tbbridge.convert.pictures",
+    "images": "tbbridge.convert.pictures",
+    "margin_chart": "tbbridge.convert.settings",
+    "mesh": "tbbridge.convert.meshes",
+    "multiline_chart": "tbbridge.convert.settings",
+    "onnx_graph": "tbbridge.convert.graphs",
+    "openvino_graph": "tbbridge.convert.graphs",
+    "pr_curve": "tbbridge.convert.curves",
+    "pr_curve_raw": "tbbridge.convert.curves",
+    "run_metadata": "tbbridge.convert.tensors",
+    "tensor": "tbbridge.convert.tensors",
+    "video": "tbbridge.convert.videos",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
