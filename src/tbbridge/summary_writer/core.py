@@ -57,6 +57,10 @@ class Destination(Protocol):
     def queue(self) -> Queue:
         """Where log calls append."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that a call had better do its own work."""
+
     def run_name(self, sub_run: str) -> RunName:
         """The run of this name below the writer's own, which is ''."""
 

@@ -217,6 +217,11 @@ class LocalDestination:
                 self._is_writing = False
 
     @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that a call had better do its own work."""
+        return self._notes_bytes > limits.LOCAL_RAW_MAX_BYTES
+
+    @property
     def queue(self) -> Self:
         """Where log calls append."""
         return self
