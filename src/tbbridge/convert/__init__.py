@@ -44,8 +44,10 @@ says so in the log once.
         Hyperparameters of a run; None is left out, functions and classes are called by their names.
     custom_scalars(layout) -> CustomScalars
         tensorboardX's layout: {category: {chart: ["Multiline", [tag patterns]] or ["Margin", [value, lower, upper]]}}.
-    multiline_chart(tags, category="default", title="untitled"), margin_chart(...) -> CustomScalars
-        A layout of one chart; margin_chart takes three tags: value, lower and upper bound.
+    multiline_chart(tags, category="default", title="untitled") -> CustomScalars
+        A layout of one chart of many lines.
+    margin_chart(tags, category="default", title="untitled") -> CustomScalars
+        A layout of one chart with a margin: three tags, of value, lower and upper bound.
     tensor(tag, values, plugin_name="", plugin_content=b"") -> Tensor
         Any array of numbers, or text, for a plugin of your own.
 """
