@@ -42,6 +42,7 @@ LOOK_EVERY = 75  # steps between two looks at the network: pictures, histograms,
 VALIDATION = 360  # of the 1,797 digits
 EMBEDDED = 500  # digits in the Projector
 CURVE_DIGITS = (1, 8)  # whose precision-recall curves are drawn: an easy and a hard one
+SIDE = 60  # pixels, of an enlarged picture
 MELODY_RATE = 22_050  # Hz
 VOWELS_RATE = 16_000  # Hz
 
@@ -180,10 +181,10 @@ def report(labels: Integers, guesses: Integers, step: int) -> str:
 
 
 def filters(network: Network) -> Floats:
-    """What each hidden unit looks for, as float32[n, 1, 8, 8] from 0 to 1; grey is indifference."""
-    weights = network.weights[0].T.reshape(HIDDEN, 1, 8, 8)
+    """What each hidden unit looks for, as float32[n, 1, SIDE, SIDE] from 0 to 1; grey is indifference."""
+    weights = network.weights[0].T.reshape(HIDDEN, 8, 8)
     shades: Array = 0.5 + weights / (2 * np.abs(weights).max())
-    return shades.astype(np.float32)
+    return enlarged(shades.astype(np.float32), border=1.0)[:, np.newaxis]
 
 
 def confusion_figure(labels: Integers, guesses: Integers) -> object:
@@ -209,26 +210,27 @@ def show_pictures(writer: tbbridge.SummaryWriter, digits: Digits, network: Netwo
     writer.add_video("digits/film", film(digits), 0, fps=12)
 
 
-def enlarged(pictures: Floats) -> Floats:
-    """Each pixel eight by eight pixels large, so that a scan is 64 by 64."""
-    return pictures.repeat(8, axis=1).repeat(8, axis=2)
+def enlarged(pictures: Floats, border: float = 0.0) -> Floats:
+    """Pictures of 8 by 8 pixels with a border of one shade, each pixel six by six large: float32[n, SIDE, SIDE]."""
+    framed = np.pad(pictures, ((0, 0), (1, 1), (1, 1)), constant_values=border)
+    return framed.repeat(6, axis=1).repeat(6, axis=2)
 
 
 def mistakes(digits: Digits, network: Network) -> tuple[Floats, Integers, list[str]]:
-    """A sheet of 6 by 10 scans, float32[384, 640]; a box (left, top, right, bottom) round each mistake, and its name."""
+    """A sheet of scans, float32[6 * SIDE, 10 * SIDE]; a box (left, top, right, bottom) round each mistake, and its name."""
     _, probabilities = network.probabilities(digits.pixels)
     guesses = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(guesses != digits.labels)
     shown = np.sort(np.concatenate([wrong[:20], np.flatnonzero(guesses == digits.labels)])[:60])
-    sheet = enlarged(digits.pictures[shown]).reshape(6, 10, 64, 64).swapaxes(1, 2).reshape(384, 640)
+    sheet = enlarged(digits.pictures[shown]).reshape(6, 10, SIDE, SIDE).swapaxes(1, 2).reshape(6 * SIDE, 10 * SIDE)
     places = np.flatnonzero(np.isin(shown, wrong))
-    left, top = places % 10 * 64, places // 10 * 64
+    left, top = places % 10 * SIDE, places // 10 * SIDE
     names = [f"{guesses[index]}?" for index in shown[places]]
-    return sheet, np.stack([left + 2, top + 2, left + 61, top + 61], axis=1), names
+    return sheet, np.stack([left + 2, top + 2, left + SIDE - 3, top + SIDE - 3], axis=1), names
 
 
 def film(digits: Digits) -> Bytes:
-    """From 0 to 9 and back to 0, each fading into the next: uint8[1, 80, 1, 64, 64]."""
+    """From 0 to 9 and back to 0, each fading into the next: uint8[1, 80, 1, SIDE, SIDE]."""
     examples = np.stack([digits.pictures[digits.labels == digit].mean(axis=0) for digit in [*range(CLASSES), 0]])
     share = np.linspace(0, 1, 8, endpoint=False, dtype=np.float32)[:, np.newaxis, np.newaxis]
     frames = np.concatenate([before * (1 - share) + after * share for before, after in itertools.pairwise(examples)])

@@ -81,7 +81,7 @@ def test_images(sight: Sight) -> None:
     widths = "all => all.every(picture => picture.complete) && all.map(picture => picture.naturalWidth).sort((a, b) => a - b)"
     until(lambda: pictures.evaluate_all(widths), "every picture is loaded")
     narrowest, *_, widest = pictures.evaluate_all(widths)
-    assert (narrowest, widest) == (64, 640)
+    assert (narrowest, widest) == (60, 600)
     sight.says("digits/mistakes", "network/confusion")
 
 

@@ -26,6 +26,7 @@ from processes import ROOT, TensorBoard, address_in, environment, serve, tensorb
 import tbbridge
 
 GALLERY = "gallery"
+SIDE = all_dashboards.SIDE
 BASIS_POINTS = (668, 1587, 3085, 5000, 6915, 8413, 9332)  # between the least and the greatest, on the Distributions page
 PAGES = [
     *("scalars", "timeseries", "custom_scalars", "images", "audio", "graphs", "distributions", "histograms", "text"),
@@ -181,8 +182,8 @@ def test_images(viewer: TensorBoard, given: dict[str, Notes]) -> None:
     scan = notes.of("add_image", tag="digits/scan")[0]["img_tensor"]
     assert np.abs(np.asarray(picture(viewer, "digits/scan").convert("L")) - scan * 255.0).max() <= 1
     scans = np.asarray(picture(viewer, "digits/scans").convert("L")).astype(int)
-    assert scans.shape == (4 * 64, 8 * 64)
-    tiles = scans.reshape(4, 64, 8, 64).swapaxes(1, 2).reshape(32, 64, 64)
+    assert scans.shape == (4 * SIDE, 8 * SIDE)
+    tiles = scans.reshape(4, SIDE, 8, SIDE).swapaxes(1, 2).reshape(32, SIDE, SIDE)
     assert np.abs(tiles - notes.of("add_images", tag="digits/scans")[0]["img_tensor"][:, 0] * 255.0).max() <= 1
     confusion = picture(viewer, "network/confusion").convert("RGB")
     assert confusion.size == (500, 450)
@@ -194,9 +195,9 @@ def test_boxes_are_drawn_where_the_mistakes_are(viewer: TensorBoard, given: dict
     sheet = np.asarray(picture(viewer, "digits/mistakes").convert("RGB")).astype(int)
     assert sheet.shape == (*call["img_tensor"].shape, 3)
     painted = np.abs(sheet - call["img_tensor"][:, :, np.newaxis] * 255.0).max(axis=2) > 16
-    cells = painted.reshape(6, 64, 10, 64).any(axis=(1, 3)).ravel()
+    cells = painted.reshape(6, SIDE, 10, SIDE).any(axis=(1, 3)).ravel()
     boxes = call["box_tensor"]
-    assert np.flatnonzero(cells).tolist() == sorted(boxes[:, 1] // 64 * 10 + boxes[:, 0] // 64)
+    assert np.flatnonzero(cells).tolist() == sorted(boxes[:, 1] // SIDE * 10 + boxes[:, 0] // SIDE)
     for left, top, right, bottom in boxes:
         assert painted[top + 10 : bottom - 10, [left, right]].all(), "both upright sides"
 
