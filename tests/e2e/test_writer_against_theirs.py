@@ -71,6 +71,19 @@ def pictures(viewer: TensorBoard, run: str) -> Any:
     return found
 
 
+def sizes(viewer: TensorBoard, run: str) -> Any:
+    return [(step, pixels.shape) for step, pixels in pictures(viewer, run)]
+
+
+def reds(viewer: TensorBoard, run: str) -> Any:
+    """Where the first picture is red, as left, top, right, bottom."""
+    found = pictures(viewer, run)
+    if not found:
+        return None
+    rows, columns = np.nonzero(found[0][1][:, :, 0] > 127)
+    return float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max())
+
+
 def sounds(viewer: TensorBoard, run: str) -> Any:
     found = []
     for entry in viewer.ask("plugin/audio/audio", run=run, tag="s", sample=0) or []:
@@ -186,8 +199,12 @@ def figure() -> Figure:
     return made
 
 
+def name_of(writer: Any) -> str:
+    return Path(writer.get_logdir() if isinstance(writer, TorchWriter) else writer.logdir).parent.name
+
+
 def log_layouts(writer: Any) -> None:
-    name = Path(writer.get_logdir() if isinstance(writer, TorchWriter) else writer.logdir).parent.name
+    name = name_of(writer)
     writer.add_custom_scalars({name + title: charts for title, charts in LAYOUT.items()})
 
 
@@ -271,6 +288,20 @@ CASES: dict[str, Case] = {
     ),
     "add_hparams": Case(log_hparams, hyperparameters),
     "add_custom_scalars": Case(log_layouts, layouts),
+    "add_custom_scalars_multilinechart": Case(
+        lambda w: w.add_custom_scalars_multilinechart(["a", "b"], name_of(w) + "lines", "two"), layouts
+    ),
+    "add_custom_scalars_marginchart": Case(
+        lambda w: w.add_custom_scalars_marginchart(["a", "b", "c"], name_of(w) + "margin", "three"), layouts
+    ),
+    # Labels are drawn in other places and letters.
+    "add_image_with_boxes": Case(
+        lambda w: w.add_image_with_boxes("i", np.zeros((3, 40, 60), np.uint8), np.array([[5, 5, 30, 20]]), 1, labels=["x"]),
+        sizes,
+    ),
+    "add_image_with_boxes unlabelled": Case(
+        lambda w: w.add_image_with_boxes("i", np.zeros((3, 40, 60), np.uint8), np.array([[5, 5, 30, 20]]), 1), reds
+    ),
     "add_graph": Case(lambda w: w.add_graph(TwoLayers(), torch.zeros(1, 4)), graphs),
 }
 
