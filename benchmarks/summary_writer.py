@@ -24,7 +24,7 @@ import tensorboardX
 from benchmarks.table import Row, print_table
 from tbbridge import SummaryWriter
 
-ROUNDS = 5
+ROUNDS = 7
 CALLS = 5_000
 POINTS = 100_000  # of ours until closed
 PEER_POINTS = 10_000  # of theirs, which are slower; both by the point
