@@ -106,14 +106,15 @@ def run_trial(writer: tbbridge.SummaryWriter, trial: Trial, learn: Digits, valid
     """One training with its settings: Scalars, Time Series and HParams."""
     network = Network(trial.learning_rate, seed)
     learn, validate = trial.prepare(learn), trial.prepare(validate)
-    loss = accuracy = 0.0
+    lowest_loss, best_accuracy = np.inf, 0.0
     for step in train(network, learn):
         if step % EVERY == 0:
             loss, accuracy = network.judge(validate.pixels, validate.labels)
+            lowest_loss, best_accuracy = min(lowest_loss, loss), max(best_accuracy, accuracy)
             writer.add_scalar("trial/loss", loss, step)
             writer.add_scalar("trial/accuracy", accuracy, step)
     settings = {"learning_rate": trial.learning_rate, "pixels": trial.pixels, "shuffled": trial.shuffled}
-    writer.add_hparams(settings, {"trial/final_loss": loss, "trial/final_accuracy": accuracy}, global_step=STEPS)
+    writer.add_hparams(settings, {"trial/best_loss": lowest_loss, "trial/best_accuracy": best_accuracy}, global_step=STEPS)
 
 
 # --- what is shown -----------------------------------------------------------------------------------------------------------
@@ -328,7 +329,7 @@ def show_embedding(writer: tbbridge.SummaryWriter, network: Network, digits: Dig
     hidden, probabilities = network.probabilities(chosen.pixels)
     metadata = [[str(label), str(guess)] for label, guess in zip(chosen.labels, probabilities.argmax(axis=1), strict=True)]
     pictures = 1 - chosen.pictures[:, np.newaxis]  # ink is dark on the page's white
-    writer.add_embedding(hidden, metadata, pictures, STEPS, "hidden layer", metadata_header=["digit", "recognized as"])
+    writer.add_embedding(hidden, metadata, pictures, STEPS, "hidden", metadata_header=["digit", "recognized as"])
 
 
 def show_graph(writer: tbbridge.SummaryWriter, network: Network) -> None:

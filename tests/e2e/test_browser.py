@@ -137,7 +137,7 @@ def test_custom_scalars(sight: Sight) -> None:
 
 @on("hparams")
 def test_hparams(sight: Sight) -> None:
-    sight.says("learning_rate", "trial/final_accuracy")
+    sight.says("learning_rate", "trial/best_accuracy")
     expect(sight.page.locator("vaadin-grid-cell-content").filter(has_text="trials/")).to_have_count(TRIALS)
 
 

@@ -109,7 +109,7 @@ def viewer(request: pytest.FixtureRequest, filled: Path, given: dict[str, Notes]
 def sessions(viewer: TensorBoard) -> list[dict[str, Any]]:
     """What the HParams page lists."""
     statuses = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
-    metrics = [{"metric": {"group": "", "tag": f"trial/final_{name}"}} for name in ("loss", "accuracy")]
+    metrics = [{"metric": {"group": "", "tag": f"trial/best_{name}"}} for name in ("loss", "accuracy")]
     parameters = [{"hparam": name} for name in ("learning_rate", "pixels", "shuffled")]
     request = {"startIndex": 0, "sliceSize": 100, "allowedStatuses": statuses, "colParams": parameters + metrics}
     return list(viewer.post_json("plugin/hparams/session_groups", request).get("sessionGroups", []))
@@ -281,7 +281,7 @@ def test_hparams(viewer: TensorBoard, given: dict[str, Notes]) -> None:
         metrics = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
         assert {tag: metrics[tag] for tag in call["metric_dict"]} == pytest.approx(call["metric_dict"], rel=1e-6)
         (points,) = [
-            viewer.post_json("plugin/hparams/metric_evals", {"sessionName": run, "metricName": {"tag": "trial/final_loss"}})
+            viewer.post_json("plugin/hparams/metric_evals", {"sessionName": run, "metricName": {"tag": "trial/best_loss"}})
         ]
         assert [step for _, step, _ in points] == [all_dashboards.STEPS]
 
