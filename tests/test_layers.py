@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "model": {"kinds", "names", "errors", "limits"},
     "v1": set(),
     "events": BASE,
-    "wire": BASE | {"v1"},
+    "wire": BASE | {"v1", "convert"},
     "pipeline": BASE | {"events", "wire"},
     "store": BASE | {"events", "wire"},
     "server": BASE | {"events", "wire", "pipeline", "store"},

@@ -127,6 +127,17 @@ WEIGHT = {
         "tbbridge.pipeline",
         "tbbridge.store",
     ),
+    "import tbbridge; tbbridge.SummaryWriter('folder', write_to_disk=False).add_scalar('a', 1)": (
+        "httpx",
+        "fastapi",
+        "pydantic",
+        "torch",
+        "PIL",
+        "matplotlib",
+        "tensorboard",
+        "tbbridge.server",
+        "tbbridge.store",
+    ),
 }
 
 

@@ -158,6 +158,9 @@ GIF_FRAME_MIN_MS: Final = 20
 # disk is felt, nothing is dropped, and memory stays below 100 MB for points and twice the bytes for the rest.
 LOCAL_QUEUE_MAX_POINTS: Final = 500_000
 LOCAL_QUEUE_MAX_BYTES: Final = 64 * MiB
+# Raw histogram values that wait for the writer thread; beyond it the call sorts its values itself. Memory that was not used
+# before costs as much as sorting (a page fault for each 4 KiB), and what was just freed is still in the processor's cache.
+LOCAL_RAW_MAX_BYTES: Final = 1 * MiB
 # Points encoded at one time: enough for the columnar encoder, and 60 MB of arrays and records at most.
 LOCAL_BATCH_POINTS: Final = 200_000
 # What was logged is in the file after this long, even if `flush_secs` would allow more: TensorBoard may show it sooner.

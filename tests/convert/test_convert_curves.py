@@ -45,7 +45,9 @@ def test_tensors_and_lists_make_a_curve_and_more_than_127_thresholds_stay() -> N
         ([1, 0], [np.nan, 0], {}, "predictions .* NaN"),
         ([1, 0], [0.5, 0.5], {"weights": [1, 2, 3]}, "weights .* 3 numbers for 2"),
         ([1, 0], [0.5, 0.5], {"weights": -1}, "from 0 up"),
-        ([1, 0], [0.5, 0.5], {"num_thresholds": 1}, "give 2 or more"),
+        ([1, 0], [0.5, 0.5], {"num_thresholds": 1}, "is 1; give a whole number from 2 to"),
+        ([1, 0], [0.5, 0.5], {"num_thresholds": 10**9}, "is 1000000000; give"),
+        ([1, 0], [0.5, 0.5], {"num_thresholds": None}, "is None; give"),
     ],
 )
 def test_what_is_no_curve_is_told(labels: list[int], predictions: list[float], given: dict[str, object], said: str) -> None:
@@ -91,6 +93,16 @@ def test_max_bins_joins_neighbours_and_loses_no_value(bins: int, most: int) -> N
     assert (made.counts.sum(), made.lefts[0], made.rights[-1]) == (500, -1, 3)
 
 
+def test_a_rule_that_makes_too_many_bins_has_them_joined() -> None:
+    """One outlier, and the rule of Freedman and Diaconis cuts its long way to the rest into narrow bins."""
+    values = np.append(np.linspace(0, 1, 1000), 500.0)
+    assert len(np.histogram(values, "fd")[0]) > 4096
+    made = convert.histogram("t", values, "fd").buckets
+    assert made is not None
+    assert made.counts.sum() == 1001
+    assert len(made.counts) <= 4096
+
+
 @pytest.mark.parametrize("bins", ["tensorflow", "auto", 3])
 def test_values_that_no_bucket_holds_are_left_out(bins: str | int) -> None:
     made = convert.histogram("t", [np.nan, 1.0, np.inf, 2.0], bins).buckets
@@ -105,6 +117,7 @@ def test_values_that_no_bucket_holds_are_left_out(bins: str | int) -> None:
     ("given", "said"),
     [
         ({"bins": "fine"}, "bins .* is 'fine'; give 'tensorflow', one of auto"),
+        ({"bins": 10**9}, "1000000000 are more than 4096"),
         ({"bins": 0}, "give a number from 1 up"),
         ({"bins": [3, 1]}, "ascending edges"),
         ({"bins": 5, "max_bins": 0}, "max_bins .* is 0"),

@@ -70,6 +70,12 @@ def test_a_module_has_the_nodes_scopes_and_shapes_that_torch_draws() -> None:
     assert TensorBoardsRunMetadata.FromString(PROFILER_METADATA) == metadata
 
 
+def test_a_model_that_runs_differently_the_second_time_is_drawn() -> None:
+    """torch's own check of a trace refuses attention, whose fast path is taken or not."""
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    assert any("Linear[linear1]" in node.name for node in read(convert.graph(layer, torch.zeros(1, 5, 8))).node)
+
+
 def test_every_input_names_a_node() -> None:
     graph = read(convert.graph(Net(), INPUTS))
     names = [node.name for node in graph.node]

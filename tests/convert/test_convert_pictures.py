@@ -165,6 +165,27 @@ def test_no_boxes_leave_the_picture_as_it_is_and_rescale_resizes_it() -> None:
     assert seen(convert.image_with_boxes("t", image, [], rescale=0.5)).shape == (20, 25, 4)
 
 
+def test_corners_far_outside_are_drawn_where_they_can_be_seen() -> None:
+    made = seen(convert.image_with_boxes("t", np.zeros((9, 9)), [[-1e300, 4, 1e300, 1e300]], ["x"]))
+    assert made[4, :, 0].tolist() == [255] * 9
+
+
+@pytest.mark.parametrize("rescale", [0, -1, 1e6, float("inf"), "half"])
+def test_a_scale_that_cannot_be_is_told(rescale: float) -> None:
+    with pytest.raises(InvalidItem, match=r"rescale|9000000 x 9000000 pixels|the text 'half'"):
+        convert.image_with_boxes("t", np.zeros((9, 9)), [], rescale=rescale)
+
+
+def test_a_picture_that_no_browser_draws_is_told_before_it_is_encoded() -> None:
+    """An array of one byte that says it is large: making it would take minutes and gigabytes."""
+    large = np.broadcast_to(np.uint8(0), (20_000, 20_000))
+    for call in (convert.image, lambda tag, array: convert.images(tag, np.broadcast_to(array, (2, 1, 20_000, 20_000)))):
+        with pytest.raises(InvalidItem, match="pixels, at most"):
+            call("t", large)
+    with pytest.raises(InvalidItem, match=r"all its frames, has .* pixels"):
+        convert.video("t", np.broadcast_to(np.uint8(0), (1, 1000, 3, 1000, 1000)))
+
+
 @pytest.mark.parametrize(
     ("boxes", "labels", "said"),
     [

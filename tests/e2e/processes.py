@@ -159,7 +159,7 @@ class TensorBoard:
 
     def post_form(self, path: str, **fields: object) -> Any:
         """The JSON answer to a form, as its pages send them."""
-        form = urllib.parse.urlencode(fields, doseq=True).encode()
+        form = urllib.parse.urlencode(fields).encode()
         with urllib.request.urlopen(f"{self.address}/data/{path}", form, timeout=30) as answer:
             return json.load(answer)
 

@@ -42,9 +42,10 @@ def test_everything_printed_works(bridge: str, tmp_path: Path) -> None:
     assert len(answers) == 4, "two writes, the reads, and tbbridge send"
     assert json.loads(answers[0]) == json.loads(blocks("json")[0])
     programs = blocks("python")
-    assert len(programs) == 2
+    assert len(programs) == 3
     for program in programs:
         run([sys.executable, "-W", "error", "-c", program.replace(PRINTED, place)], bridge, tmp_path)
+    assert len(list((tmp_path / "runs-local" / "exp1").glob("*tfevents*"))) == 1
 
     def values(run: str, tag: str) -> dict[int, object]:
         answer = get(f"{bridge}/api/v1/scalars", run=run, tag=tag)
@@ -54,6 +55,7 @@ def test_everything_printed_works(bridge: str, tmp_path: Path) -> None:
     assert list(values("experiment/lr=0.1", "loss/train")) == [1, 2, 3]
     assert values("experiment/lr=0.1", "loss/train")[3] == "NaN"
     assert len(values("sine,lr=1e-3", "wave")) == 100
+    assert list(values("exp1", "loss")) == list(range(10))
     assert list(values("run0,lr=1e-3,lambda=1e-1", "accuracy")) == [1, 36]
     assert values("nightly", "loss") == {7: 0.25}
 

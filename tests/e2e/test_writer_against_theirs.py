@@ -1,5 +1,6 @@
 """The same calls to our SummaryWriter, tensorboardX's and torch's: what both of TensorBoard's readers return is compared.
 
+Ours also sends them to a bridge, which has to show the same as our local file.
 Where theirs is wrong or merely different, the case says so and what is expected instead. Videos and sounds of tensorboardX need
 packages that are not installed here (moviepy, soundfile), so those have no peer.
 """
@@ -23,7 +24,7 @@ import tensorboardX
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
-from processes import TensorBoard, tensorboard, until
+from processes import TensorBoard, address_in, serve, tensorboard, until
 from torch.utils.tensorboard import SummaryWriter as TorchWriter
 
 import tbbridge
@@ -68,6 +69,19 @@ def pictures(viewer: TensorBoard, run: str) -> Any:
         _, content = viewer.raw("plugin/images/individualImage?" + entry["query"] + "&unused=")
         found.append((entry["step"], np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))))
     return found
+
+
+def sizes(viewer: TensorBoard, run: str) -> Any:
+    return [(step, pixels.shape) for step, pixels in pictures(viewer, run)]
+
+
+def reds(viewer: TensorBoard, run: str) -> Any:
+    """Where the first picture is red, as left, top, right, bottom."""
+    found = pictures(viewer, run)
+    if not found:
+        return None
+    rows, columns = np.nonzero(found[0][1][:, :, 0] > 127)
+    return float(columns.min()), float(rows.min()), float(columns.max()), float(rows.max())
 
 
 def sounds(viewer: TensorBoard, run: str) -> Any:
@@ -185,8 +199,12 @@ def figure() -> Figure:
     return made
 
 
+def name_of(writer: Any) -> str:
+    return Path(writer.get_logdir() if isinstance(writer, TorchWriter) else writer.logdir).parent.name
+
+
 def log_layouts(writer: Any) -> None:
-    name = Path(writer.get_logdir() if isinstance(writer, TorchWriter) else writer.logdir).parent.name
+    name = name_of(writer)
     writer.add_custom_scalars({name + title: charts for title, charts in LAYOUT.items()})
 
 
@@ -270,6 +288,20 @@ CASES: dict[str, Case] = {
     ),
     "add_hparams": Case(log_hparams, hyperparameters),
     "add_custom_scalars": Case(log_layouts, layouts),
+    "add_custom_scalars_multilinechart": Case(
+        lambda w: w.add_custom_scalars_multilinechart(["a", "b"], name_of(w) + "lines", "two"), layouts
+    ),
+    "add_custom_scalars_marginchart": Case(
+        lambda w: w.add_custom_scalars_marginchart(["a", "b", "c"], name_of(w) + "margin", "three"), layouts
+    ),
+    # Labels are drawn in other places and letters.
+    "add_image_with_boxes": Case(
+        lambda w: w.add_image_with_boxes("i", np.zeros((3, 40, 60), np.uint8), np.array([[5, 5, 30, 20]]), 1, labels=["x"]),
+        sizes,
+    ),
+    "add_image_with_boxes unlabelled": Case(
+        lambda w: w.add_image_with_boxes("i", np.zeros((3, 40, 60), np.uint8), np.array([[5, 5, 30, 20]]), 1), reds
+    ),
     "add_graph": Case(lambda w: w.add_graph(TwoLayers(), torch.zeros(1, 4)), graphs),
 }
 
@@ -278,16 +310,24 @@ def folder_of(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
+def log(case: Case, writer: Any) -> None:
+    with warnings.catch_warnings(), writer:
+        warnings.simplefilter("ignore")  # torch of its own tracer, tensorboardX of numpy
+        case.log(writer)
+        writer.add_scalar("end", 1.0, 1)
+
+
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every case by every writer that takes part in it, in <writer>/<case>."""
     logdir = tmp_path_factory.mktemp("writers")
     for name, case in CASES.items():
         for maker in ("ours", *case.peers):
-            with warnings.catch_warnings(), MAKERS[maker](str(logdir / maker / folder_of(name))) as writer:
-                warnings.simplefilter("ignore")  # torch of its own tracer, tensorboardX of numpy
-                case.log(writer)
-                writer.add_scalar("end", 1.0, 1)
+            log(case, MAKERS[maker](str(logdir / maker / folder_of(name))))
+    with serve(logdir) as bridge:
+        for name, case in CASES.items():
+            log(case, tbbridge.SummaryWriter(address_in(bridge), run=f"bridge/{folder_of(name)}"))
+        assert bridge.end() == 0, bridge.output
     for maker in ("ours", "tensorboardX", "torch"):  # a training that died at step 9, and was resumed by ours from 5
         folder = str(logdir / "purged" / maker)
         with MAKERS[maker](folder) as writer:
@@ -302,7 +342,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["true", "false"], ids=["data server", "Python reader"])
 def viewer(request: pytest.FixtureRequest, logged: Path) -> Iterator[TensorBoard]:
-    runs = [str(path.relative_to(logged)) for path in logged.glob("*/*")]
+    runs = [str(path.relative_to(logged)) for path in logged.glob("[a-z]*/*")]
     with tensorboard(logged, request.param) as viewer:
         until(lambda: all(viewer.scalars(run, "end") for run in runs), "TensorBoard has read all runs")
         yield viewer
@@ -333,7 +373,7 @@ def test_both_readers_show_what_theirs_would(viewer: TensorBoard, name: str) -> 
     ours = until(lambda: case.ask(viewer, f"ours/{folder_of(name)}"), f"TensorBoard shows our {name}")
     if case.expected is not None:
         same(ours, case.expected, case.tolerance)
-    for peer in case.peers:
+    for peer in ("bridge", *case.peers):
         ask = case.ask_peer.get(peer, case.ask)
         theirs = until(lambda: ask(viewer, f"{peer}/{folder_of(name)}"), f"TensorBoard shows {name} of {peer}")  # noqa: B023
         same(ours, theirs, case.tolerance)

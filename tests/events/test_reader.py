@@ -228,7 +228,7 @@ def test_what_stands_behind_damage_is_not_reported_whatever_its_kind() -> None:
     bad = bytearray(encode_scalars([column("a", 1, 100)], {"a"}))
     bad[-1] ^= 1
     behind = encode_scalars([column("a", 100, 101), column("longer", 200)], {"a", "longer"})
-    chunk = read_events(good + bad + behind + encode_text(Text(TagName("t"), "x", 1, 1.0), describe=True))
+    chunk = read_events(good + bad + behind + encode_text(Text(TagName("t"), "x", 1, 1.0), described=False))
     assert_holds(chunk.scalars["a"], column("a", 100))
     assert (list(chunk.scalars), chunk.summaries, chunk.plugins) == (["a"], [], {"a": "scalars"})
     assert chunk.stopped == Corrupt(len(good), "payload-crc")

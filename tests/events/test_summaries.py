@@ -52,7 +52,7 @@ def test_a_runs_first_file_starts_a_session_at_step_zero() -> None:
 
 
 def test_text_is_a_string_of_rank_zero() -> None:
-    (event,) = events_of(encode_text(text(), describe=True))
+    (event,) = events_of(encode_text(text(), described=False))
     (value,) = event.summary.value
     assert (event.step, event.wall_time, value.tag) == (3, WALL_TIME, "note")
     assert (value.metadata.plugin_data.plugin_name, value.metadata.data_class) == ("text", 2)
@@ -62,7 +62,7 @@ def test_text_is_a_string_of_rank_zero() -> None:
 
 @pytest.mark.parametrize("buckets", [BUCKETS, NO_BUCKETS], ids=["two", "none"])
 def test_histogram_is_rows_of_edges_and_count(buckets: Buckets) -> None:
-    (event,) = events_of(encode_histogram(histogram(buckets=buckets), describe=True))
+    (event,) = events_of(encode_histogram(histogram(buckets=buckets), described=False))
     (value,) = event.summary.value
     assert (event.step, event.wall_time, value.tag) == (3, WALL_TIME, "w")
     assert (value.metadata.plugin_data.plugin_name, value.metadata.data_class) == ("histograms", 2)
@@ -73,21 +73,21 @@ def test_histogram_is_rows_of_edges_and_count(buckets: Buckets) -> None:
 
 
 def test_metadata_is_left_out_unless_asked_for() -> None:
-    for data in (encode_text(text(), describe=False), encode_histogram(histogram(), describe=False)):
+    for data in (encode_text(text(), described=True), encode_histogram(histogram(), described=True)):
         assert not events_of(data)[0].summary.value[0].HasField("metadata")
 
 
 @pytest.mark.parametrize("unsettled", [{"step": None}, {"wall_time": None}])
 def test_unsettled_summaries_are_refused(unsettled: dict[str, None]) -> None:
     with pytest.raises(ValueError, match="settle"):
-        encode_text(text(**unsettled), describe=True)
+        encode_text(text(**unsettled), described=False)
     with pytest.raises(ValueError, match="settle"):
-        encode_histogram(histogram(**unsettled), describe=True)
+        encode_histogram(histogram(**unsettled), described=False)
 
 
 def test_raw_values_are_refused() -> None:
     with pytest.raises(ValueError, match="bucketize"):
-        encode_histogram(Histogram(TagName("w"), np.array([1.0]), step=1, wall_time=WALL_TIME), describe=True)
+        encode_histogram(Histogram(TagName("w"), np.array([1.0]), step=1, wall_time=WALL_TIME), described=False)
 
 
 def batch(*summaries: Text | Histogram) -> RunBatch:
@@ -111,4 +111,4 @@ def test_only_the_first_value_of_an_undescribed_tag_is_described(known: tuple[st
 
 
 def test_a_run_of_summaries_only() -> None:
-    assert encode_run(RunBatch(RunName("run"), (), (text(),)), ()) == encode_text(text(), describe=True)
+    assert encode_run(RunBatch(RunName("run"), (), (text(),)), ()) == encode_text(text(), described=False)

@@ -26,9 +26,14 @@ STORY: tuple[Batch, ...] = (
     batch("a", scalars("loss", [0.25, float("nan")], [128, 129]), scalars("accuracy", [0.1]), writer="w", seq=2),
     batch("b/c", Histogram(tag_name("weights"), buckets=TWO_BUCKETS), writer="w", seq=3),
     batch("a", scalars("loss", [9.0], [3]), Histogram(tag_name("weights"), buckets=TWO_BUCKETS), writer="w", seq=4),
-    batch("b/c", scalars("loss", [7.0] * 40), embedding("digits", 2), writer="w", seq=5),
-    batch("b/c", embedding("digits", 1), writer="w", seq=6),
+    batch("b/c", scalars("loss", [7.0] * 40), writer="w", seq=5),
 )
+# Embeddings, which are files beside the event file and a list of them that grows; a run may hold nothing else.
+BESIDE: tuple[Batch, ...] = (
+    batch("a", embedding("x", 1), writer="w", seq=1),
+    batch("a", scalars("loss", [1.0]), embedding("x", 2), writer="w", seq=2),
+)
+STORIES = pytest.mark.parametrize("story", [STORY, BESIDE], ids=["records", "files beside them"])
 
 # Small, so that copying a folder with its preallocated segment is quick; no story fills one.
 SEGMENT_BYTES = 8 * 1024
@@ -74,29 +79,35 @@ def power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("power_cut")
-async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_an_undisturbed_run(memory_path: Path) -> None:
-    await tell(memory_path / "undisturbed")
+@STORIES
+async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_an_undisturbed_run(
+    memory_path: Path, story: tuple[Batch, ...]
+) -> None:
+    await tell(memory_path / "undisturbed", story)
     expected = run_files(memory_path / "undisturbed")
-    segment = await tell_and_die(memory_path / "dead")
+    segment = await tell_and_die(memory_path / "dead", story)
     journal = segment.read_bytes().rstrip(b"\0") + b"\0" * 64
-    shutil.rmtree(memory_path / "dead" / "a")
-    shutil.rmtree(memory_path / "dead" / "b")
+    for run in ("a", "b"):
+        shutil.rmtree(memory_path / "dead" / run, ignore_errors=True)
     survivors = []
     for cut in range(len(journal) + 1):
         logdir = memory_path / "cut"
         shutil.copytree(memory_path / "dead", logdir)
         (logdir / ".tbbridge" / segment.name).write_bytes(journal[:cut])
-        repeats = await tell(logdir)
+        repeats = await tell(logdir, story)
         assert run_files(logdir) == expected, f"cut at byte {cut}"
         assert repeats == sorted(repeats, reverse=True), "what survives is a prefix"
         survivors.append(sum(repeats))
         shutil.rmtree(logdir)
     assert survivors == sorted(survivors)
-    assert set(survivors) == set(range(len(STORY) + 1)), "each batch was torn once and whole once"
+    assert set(survivors) == set(range(len(story) + 1)), "each batch was torn once and whole once"
 
 
-async def test_event_files_cut_at_every_byte_are_completed_to_the_same_bytes(memory_path: Path) -> None:
-    await tell_and_die(memory_path / "dead")
+@STORIES
+async def test_event_files_cut_at_every_byte_are_completed_to_the_same_bytes(
+    memory_path: Path, story: tuple[Batch, ...]
+) -> None:
+    await tell_and_die(memory_path / "dead", story)
     expected = run_files(memory_path / "dead")
     state = memory_path / "state"
     (memory_path / "dead" / ".tbbridge").rename(state)
@@ -109,8 +120,9 @@ async def test_event_files_cut_at_every_byte_are_completed_to_the_same_bytes(mem
             shutil.rmtree(memory_path / "dead" / ".tbbridge")
 
 
-async def test_event_bytes_that_a_power_cut_left_as_zeros_are_written_again(tmp_path: Path) -> None:
-    await tell_and_die(tmp_path / "dead")
+@STORIES
+async def test_event_bytes_that_a_power_cut_left_as_zeros_are_written_again(tmp_path: Path, story: tuple[Batch, ...]) -> None:
+    await tell_and_die(tmp_path / "dead", story)
     expected = run_files(tmp_path / "dead")
     for name, data in expected.items():
         kept = data[: min(50, len(data) // 2)]
@@ -119,8 +131,9 @@ async def test_event_bytes_that_a_power_cut_left_as_zeros_are_written_again(tmp_
     assert run_files(tmp_path / "dead") == expected
 
 
-async def test_dying_again_and_again_during_replay_changes_nothing(tmp_path: Path) -> None:
-    await tell_and_die(tmp_path / "dead")
+@STORIES
+async def test_dying_again_and_again_during_replay_changes_nothing(tmp_path: Path, story: tuple[Batch, ...]) -> None:
+    await tell_and_die(tmp_path / "dead", story)
     expected = run_files(tmp_path / "dead")
     for _ in range(3):
         pipeline = await open_pipeline(tmp_path / "dead")
@@ -156,6 +169,13 @@ async def test_a_segment_also_ends_by_its_entries_so_that_a_replay_of_tiny_batch
     assert [value for _, value in points(tmp_path)["a", "loss"]] == list(range(60))
 
 
+async def test_a_checkpoint_knows_how_far_the_list_of_embeddings_goes(tmp_path: Path) -> None:
+    await tell(tmp_path / "undisturbed", BESIDE)
+    await tell(tmp_path / "stopped", BESIDE[:1])
+    assert await tell(tmp_path / "stopped", BESIDE) == [True, False]
+    assert run_files(tmp_path / "stopped") == run_files(tmp_path / "undisturbed")
+
+
 def flip(path: Path, offset: int) -> None:
     data = bytearray(path.read_bytes())
     data[offset] ^= 0x10
@@ -171,7 +191,7 @@ async def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_pat
     pipeline = await open_pipeline(logdir)
     assert [str(newest) in line for line in pipeline.stats.lost_entries] == [True]
     await pipeline.close()
-    assert await tell(logdir) == [True, True, True, False, False, False]
+    assert await tell(logdir) == [True, True, True, False, False]
     await tell(tmp_path / "undisturbed")
     assert run_files(logdir) == run_files(tmp_path / "undisturbed")
 

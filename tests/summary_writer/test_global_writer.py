@@ -74,6 +74,32 @@ def test_forked_processes_share_the_count_and_the_file(tmp_path: Path, close: st
     assert len(event_files(tmp_path)) == 1
 
 
+SPAWNED = """
+import multiprocessing, sys
+from tbbridge import GlobalSummaryWriter
+
+def log(writer, value):
+    writer.add_scalar("shared", value)
+    writer.close()
+
+if __name__ == "__main__":
+    writer = GlobalSummaryWriter(sys.argv[1])
+    for value in range(2):
+        child = multiprocessing.get_context("spawn").Process(target=log, args=(writer, value))
+        child.start()
+        child.join()
+    writer.close()
+"""
+
+
+def test_spawned_processes_get_it_as_an_argument(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(SPAWNED)
+    command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "run")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert scalars(tmp_path / "run") == {"shared": [(0, 0.0), (1, 1.0)]}
+
+
 def test_a_child_of_a_dead_owner_is_told(tmp_path: Path) -> None:
     source = """
 import os, sys, warnings

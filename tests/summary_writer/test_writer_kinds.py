@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from event_folders import events, scalars
 from google.protobuf import text_format
 from tensorboard.compat.proto import summary_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.plugins.projector import projector_config_pb2
+from tensorboard.util import tensor_util
 from torch import nn
+from torch.utils.tensorboard import SummaryWriter as TorchWriter
+from torch.utils.tensorboard.summary import hparams
 
 from tbbridge import InvalidItem, SummaryWriter
 from tbbridge.kinds import Text
@@ -105,6 +109,30 @@ def test_summaries_of_others_are_taken_as_they_are(tmp_path: Path) -> None:
     assert [event.step for event in events(tmp_path) for value in event.summary.value if value.tag == "note"] == [5]
 
 
+def test_hyperparameters_by_the_inner_writer_as_many_scripts_do(tmp_path: Path) -> None:
+    """Their way around the extra run of add_hparams."""
+    messages = hparams({"lr": 0.5}, {"accuracy": 1.0})
+    with SummaryWriter(tmp_path) as writer:
+        for message in messages:
+            writer.file_writer.add_summary(message)
+    assert sessions(tmp_path) == [{"lr": 0.5}]
+
+
+TENSORS = [torch.arange(6, dtype=torch.int64).reshape(2, 3), torch.rand(2, 2), torch.tensor(True), torch.tensor([1.5]).double()]
+
+
+@pytest.mark.parametrize("tensor", TENSORS, ids=lambda tensor: str(tensor.dtype))
+def test_a_tensor_is_read_back_as_torchs_is(tmp_path: Path, tensor: torch.Tensor) -> None:
+    found = []
+    for name, make in (("ours", SummaryWriter), ("torch", TorchWriter)):
+        with make(str(tmp_path / name)) as writer:
+            writer.add_tensor("t", tensor, 3)
+        (event,) = (event for event in events(tmp_path / name) if event.summary.value)
+        array = tensor_util.make_ndarray(event.summary.value[0].tensor)
+        found.append((event.step, event.summary.value[0].tag, array.dtype, array.tolist()))
+    assert found[0] == found[1]
+
+
 def test_boxes_as_torch_calls_them(tmp_path: Path) -> None:
     picture, boxes = np.zeros((8, 8, 3), np.uint8), np.array([[1, 1, 4, 4]])
     with SummaryWriter(tmp_path) as writer:
@@ -116,19 +144,10 @@ def test_boxes_as_torch_calls_them(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without_onnx(name: str, *arguments: object, **named: object) -> object:
-        if name.partition(".")[0] == "onnx":
-            raise ImportError(name)
-        return real(name, *arguments, **named)  # type: ignore[arg-type]
-
-    model = tmp_path / "model.onnx"
-    model.write_bytes(b"model")
-    with SummaryWriter(tmp_path / "runs") as writer:
-        monkeypatch.setattr(builtins, "__import__", without_onnx)
-        with pytest.raises(InvalidItem, match="pip install '?onnx"):
-            writer.add_onnx_graph(model)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    with SummaryWriter(tmp_path / "runs") as writer, pytest.raises(ImportError, match="pip install onnx"):
+        writer.add_onnx_graph(tmp_path / "model.onnx")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

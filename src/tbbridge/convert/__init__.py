@@ -5,7 +5,8 @@ that says what came, what is accepted and how to convert. The user's arrays are 
 imports torch, JAX, matplotlib or onnx unless the value given is theirs; Pillow is imported when a picture is made. The clients
 and the summary writer call in here; the path continues with what they do to a kind.
 
-Where `clip` is taken: False raises for values far out of range, True cuts them to it as torch.utils.tensorboard does, and logs it once.
+Where `clip` is taken: False raises for values far out of range; True cuts them to it, as torch.utils.tensorboard does, and
+says so in the log once.
 
     image(tag, img, dataformats=None, *, clip=False) -> Image
         One image: an array in any layout, encoded PNG, JPEG or GIF bytes, or a Pillow image.
@@ -43,24 +44,30 @@ Where `clip` is taken: False raises for values far out of range, True cuts them 
         Hyperparameters of a run; None is left out, functions and classes are called by their names.
     custom_scalars(layout) -> CustomScalars
         tensorboardX's layout: {category: {chart: ["Multiline", [tag patterns]] or ["Margin", [value, lower, upper]]}}.
-    multiline_chart(tags, category="default", title="untitled"), margin_chart(...) -> CustomScalars
-        A layout of one chart; margin_chart takes three tags: value, lower and upper bound.
+    multiline_chart(tags, category="default", title="untitled") -> CustomScalars
+        A layout of one chart of many lines.
+    margin_chart(tags, category="default", title="untitled") -> CustomScalars
+        A layout of one chart with a margin: three tags, of value, lower and upper bound.
     tensor(tag, values, plugin_name="", plugin_content=b"") -> Tensor
         Any array of numbers, or text, for a plugin of your own.
 """
 
 from __future__ import annotations
 
-from tbbridge.convert.curves import pr_curve, pr_curve_raw
-from tbbridge.convert.embeddings import embedding
-from tbbridge.convert.graphs import graph, onnx_graph, openvino_graph
-from tbbridge.convert.histograms import histogram, histogram_raw
-from tbbridge.convert.meshes import mesh
-from tbbridge.convert.pictures import figure, image, image_with_boxes, images
-from tbbridge.convert.settings import custom_scalars, hparams, margin_chart, multiline_chart
-from tbbridge.convert.sounds import audio
-from tbbridge.convert.tensors import run_metadata, tensor
-from tbbridge.convert.videos import video
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tbbridge.convert.curves import pr_curve, pr_curve_raw
+    from tbbridge.convert.embeddings import embedding
+    from tbbridge.convert.graphs import graph, onnx_graph, openvino_graph
+    from tbbridge.convert.histograms import histogram, histogram_raw
+    from tbbridge.convert.meshes import mesh
+    from tbbridge.convert.pictures import figure, image, image_with_boxes, images
+    from tbbridge.convert.settings import custom_scalars, hparams, margin_chart, multiline_chart
+    from tbbridge.convert.sounds import audio
+    from tbbridge.convert.tensors import run_metadata, tensor
+    from tbbridge.convert.videos import video
 
 __all__ = [
     "audio",
@@ -85,3 +92,36 @@ __all__ = [
     "tensor",
     "video",
 ]
+
+# Loaded when first used: a program that logs only numbers pays for none of them.
+_HOMES = {
+    "audio": "tbbridge.convert.sounds",
+    "custom_scalars": "tbbridge.convert.settings",
+    "embedding": "tbbridge.convert.embeddings",
+    "figure": "tbbridge.convert.pictures",
+    "graph": "tbbridge.convert.graphs",
+    "histogram": "tbbridge.convert.histograms",
+    "histogram_raw": "tbbridge.convert.histograms",
+    "hparams": "tbbridge.convert.settings",
+    "image": "tbbridge.convert.pictures",
+    "image_with_boxes": "tbbridge.convert.pictures",
+    "images": "tbbridge.convert.pictures",
+    "margin_chart": "tbbridge.convert.settings",
+    "mesh": "tbbridge.convert.meshes",
+    "multiline_chart": "tbbridge.convert.settings",
+    "onnx_graph": "tbbridge.convert.graphs",
+    "openvino_graph": "tbbridge.convert.graphs",
+    "pr_curve": "tbbridge.convert.curves",
+    "pr_curve_raw": "tbbridge.convert.curves",
+    "run_metadata": "tbbridge.convert.tensors",
+    "tensor": "tbbridge.convert.tensors",
+    "video": "tbbridge.convert.videos",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found

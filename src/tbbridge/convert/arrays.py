@@ -69,6 +69,12 @@ def _read(values: object) -> NDArray[Any]:
         return np.asarray(widen())
 
 
+def as_float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    """The array as 32-bit floats; what is too large for them becomes infinite, without numpy's warning."""
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
 def described(value: object) -> str:
     """`value` in a few words, for an error: its type and shape, or the text that it is."""
     if isinstance(value, str | bytes | bytearray):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
-from typing import Final
+from typing import Final, SupportsIndex
 
 import numpy as np
 
+from tbbridge import limits
 from tbbridge.convert.arrays import as_numbers, in_range
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
@@ -22,7 +23,7 @@ _COUNTS: Final = ("true_positives", "false_positives", "true_negatives", "false_
 _ROUNDING: Final = 1e-3
 
 
-def pr_curve(tag: str, labels: object, predictions: object, num_thresholds: int = 127, weights: object = None) -> PrCurve:
+def pr_curve(tag: str, labels: object, predictions: object, num_thresholds: object = 127, weights: object = None) -> PrCurve:
     """Precision and recall at evenly spaced thresholds, from labels (True or 1 where positive) and predictions in [0, 1].
 
     `weights`, one number or one for each prediction, is what each counts for. More than 127 thresholds are kept: the cap of
@@ -30,9 +31,11 @@ def pr_curve(tag: str, labels: object, predictions: object, num_thresholds: int 
     """
     name = checked_tag(tag)
     what = f"the PR curve of tag {tag!a}"
-    count = operator.index(num_thresholds)
-    if count < 2:
-        raise InvalidItem("thresholds", f"num_thresholds of {what} is {count}; give 2 or more", "num_thresholds")
+    most = limits.PR_CURVE_MAX_THRESHOLDS
+    count = operator.index(num_thresholds) if isinstance(num_thresholds, SupportsIndex) else 0
+    if not 2 <= count <= most:
+        message = f"num_thresholds of {what} is {num_thresholds!a:.60}; give a whole number from 2 to {most}"
+        raise InvalidItem("thresholds", message, "num_thresholds")
     truth, scores = _flat(labels, f"labels of {what}"), _flat(predictions, f"predictions of {what}")
     if len(truth) != len(scores) or len(truth) == 0:
         message = f"{what} has {len(truth)} labels and {len(scores)} predictions; give one label a prediction, at least one"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tbbridge import limits
-from tbbridge.convert.arrays import as_numbers, described
+from tbbridge.convert.arrays import as_float32, as_numbers, described
 from tbbridge.convert.pictures import as_bytes, grid, layout_of, png
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
@@ -32,7 +32,7 @@ def embedding(
     """
     name = checked_tag(tag)
     what = f"the embedding of tag {tag!a}"
-    vectors = as_numbers(matrix, what).astype(np.float32)
+    vectors = as_float32(as_numbers(matrix, what))
     if vectors.ndim != 2 or 0 in vectors.shape:
         message = f"{what} has shape {vectors.shape}; give one row for each vector: [how many, dimensions]"
         raise InvalidItem("shape", message, "matrix")
@@ -48,18 +48,18 @@ def _table(
 ) -> tuple[tuple[tuple[str, ...], ...] | None, tuple[str, ...] | None]:
     if metadata is None:
         return None, None
-    if isinstance(metadata, str | bytes) or not isinstance(metadata, Iterable):
-        raise InvalidItem(
-            "metadata", f"metadata of {what} is {described(metadata)}; give a list, one label a vector", "metadata"
+    labels = _listed(metadata, f"metadata of {what}", "one label a vector", "metadata")
+    header: tuple[str, ...] = ()
+    if metadata_header is not None:
+        header = tuple(
+            map(_cell, _listed(metadata_header, f"metadata_header of {what}", "one name a column", "metadata_header"))
         )
-    labels = list(metadata)
-    header = tuple(_cell(one) for one in metadata_header) if metadata_header else ()
     if len(header) <= 1:  # the Projector takes the first row of a single column for a label, so no header is written
         alone = [label[0] if header and isinstance(label, list | tuple) and len(label) == 1 else label for label in labels]
         return tuple((_cell(label),) for label in alone), None
     rows: list[tuple[str, ...]] = []
     for position, label in enumerate(labels):
-        row = tuple(_cell(one) for one in label) if isinstance(label, Iterable) and not isinstance(label, str) else ()
+        row = tuple(map(_cell, _listed(label, f"row {position} of the metadata of {what}", "one cell a name", "metadata")))
         if len(row) != len(header):
             message = (
                 f"row {position} of the metadata of {what} has {len(row)} cells for {len(header)} names in metadata_header"
@@ -67,6 +67,15 @@ def _table(
             raise InvalidItem("length", message + "; give each row, as a list, one cell a name", "metadata")
         rows.append(row)
     return tuple(rows), header
+
+
+def _listed(values: object, what: str, wanted: str, where: str) -> list[object]:
+    if not isinstance(values, str | bytes) and isinstance(values, Iterable):
+        try:
+            return list(values)
+        except TypeError as error:  # an array of no dimensions
+            raise InvalidItem("metadata", f"{what} is {described(values)} ({error}); give a list, {wanted}", where) from None
+    raise InvalidItem("metadata", f"{what} is {described(values)}; give a list, {wanted}", where)
 
 
 def _cell(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tbbridge import limits
 from tbbridge.convert.arrays import as_numbers, described
 from tbbridge.convert.numbers import as_float
 from tbbridge.convert.tags import checked_tag
@@ -42,6 +43,8 @@ def histogram(
         raise InvalidItem("bins", message, "bins")
     try:
         chosen = 30 if isinstance(bins, str) and bins == "tensorflow" else bins
+        if isinstance(chosen, int) and chosen > limits.HISTOGRAM_MAX_BUCKETS:
+            raise ValueError(f"{chosen} are more than {limits.HISTOGRAM_MAX_BUCKETS}")  # noqa: TRY301 - told with the others
         counts, edges = np.histogram(finite, bins=chosen)
     except (ValueError, TypeError, MemoryError) as error:
         message = f"bins of {what} cannot be used ({error}); give a number from 1 up, or ascending edges"
@@ -49,12 +52,13 @@ def histogram(
     return Histogram(name, buckets=_occupied(*_joined(counts, edges.astype(np.float64), max_bins, what)))
 
 
-def _joined(counts: NDArray[Any], edges: Float64s, most: int | None, what: str) -> tuple[NDArray[Any], Float64s]:
-    """Neighbouring bins added up, so that about `most` are left."""
-    if most is None or len(counts) <= most:
+def _joined(counts: NDArray[Any], edges: Float64s, max_bins: int | None, what: str) -> tuple[NDArray[Any], Float64s]:
+    """Neighbouring bins added up, so that at most `max_bins` are left, and no more than one histogram may have."""
+    if max_bins is not None and max_bins < 1:
+        raise InvalidItem("bins", f"max_bins of {what} is {max_bins}; give 1 or more", "max_bins")
+    most = min(max_bins or limits.HISTOGRAM_MAX_BUCKETS, limits.HISTOGRAM_MAX_BUCKETS)
+    if len(counts) <= most:
         return counts, edges
-    if most < 1:
-        raise InvalidItem("bins", f"max_bins of {what} is {most}; give 1 or more", "max_bins")
     together = -(-len(counts) // most)
     firsts = np.arange(0, len(counts), together)
     return np.add.reduceat(counts, firsts), np.append(edges[firsts], edges[-1])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tbbridge.convert.arrays import as_numbers, described, in_range
+from tbbridge.convert.arrays import as_float32, as_numbers, described, in_range
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.kinds import Mesh
@@ -22,7 +22,7 @@ def mesh(tag: str, vertices: object, colors: object = None, faces: object = None
     [B, M, 3] whole numbers, positions in `vertices`. `config` is a dictionary of THREE.js classes, or its JSON.
     """
     name = checked_tag(tag)
-    points = _triples(vertices, f"vertices of tag {tag!a}").astype(np.float32)
+    points = as_float32(_triples(vertices, f"vertices of tag {tag!a}"))
     return Mesh(name, points, _colors(colors, tag), _faces(faces, tag), _config(config, tag))
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tbbridge import limits
 from tbbridge.convert.arrays import as_numbers, described, in_range
+from tbbridge.convert.numbers import as_float
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.kinds import Image
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
+# Corners further out than any picture is large, which the drawing library would not survive.
+_FAR: Final = 1e6
 _CHANNELS: Final = (1, 3, 4)
 # zlib's default, 6, takes a photograph twice as long to become 1 % smaller.
 _COMPRESS_LEVEL: Final = 4
@@ -95,14 +98,16 @@ def image_with_boxes(
     if labels is not None and len(texts) != len(corners):
         message = f"{len(texts)} labels for {len(corners)} boxes of tag {tag!a}; give one label a box, or none"
         raise InvalidItem("length", message, "labels")
-    if not 0 < rescale < float("inf"):
-        raise InvalidItem("range", f"rescale of tag {tag!a} is {rescale}; give a number over 0, 1 for the same size", "rescale")
+    factor = as_float(rescale, tag)
+    if not 0 < factor < float("inf"):
+        raise InvalidItem("range", f"rescale of tag {tag!a} is {factor}; give a number over 0, 1 for the same size", "rescale")
     picture = _picture(pixels(img, dataformats, f"the image of tag {tag!a}", clip=clip))
     if picture.mode == "L":
         picture = picture.convert("RGB")
-    _draw_boxes(picture, corners, texts)
-    if rescale != 1:
-        size = (max(1, int(picture.width * rescale)), max(1, int(picture.height * rescale)))
+    _draw_boxes(picture, corners.clip(-_FAR, _FAR), texts)
+    if factor != 1:
+        size = (max(1, int(picture.width * factor)), max(1, int(picture.height * factor)))
+        check_pixels(*size, f"the rescaled image of tag {tag!a}")
         picture = picture.resize(size, pillow("Image").Resampling.LANCZOS)
     return Image(name, (_encoded(picture),))
 
@@ -172,8 +177,17 @@ def pixels(img: object, dataformats: str | None, what: str, *, clip: bool) -> Pi
         raise InvalidItem("shape", message + ' with dataformats, such as "CHW", "HWC" or "HW"', "image")
     if 0 in array.shape:
         raise InvalidItem("shape", f"{what} has no pixels: its shape is {shown}", "image")
+    cells = len(array) if "N" in layout else 1
+    check_pixels(array.shape[-2], array.shape[-3] * cells, what)
     whole = as_bytes(array, what, clip=clip)
     return grid(whole) if whole.ndim == 4 else whole
+
+
+def check_pixels(width: int, height: int, what: str) -> None:
+    """Refuse a picture that no browser draws, before it is drawn here."""
+    if width * height > limits.IMAGE_MAX_PIXELS:
+        message = f"{what} has {width} x {height} pixels, at most {limits.IMAGE_MAX_PIXELS} are taken; scale it down"
+        raise InvalidItem("too-large", message, "image")
 
 
 def layout_of(shape: tuple[int, ...], dataformats: str | None, what: str) -> str:

@@ -35,8 +35,11 @@ def torch_nodes(model: Any, example: object, *, verbose: bool, strict: bool) -> 
     with _evaluating(model), warnings.catch_warnings():
         # torch would have torch.export instead, whose graphs have lost the nesting of modules.
         warnings.filterwarnings("ignore", message=r"`torch\.jit\..*deprecated", category=DeprecationWarning)
+        # That another input might take another branch matters to who runs a trace, not to who looks at it.
+        warnings.filterwarnings("ignore", category=jit.TracerWarning)
         try:
-            traced = jit.trace(model, example, strict=strict)
+            # The check would run the model twice more, and refuse attention layers, whose fast path differs.
+            traced = jit.trace(model, example, strict=strict, check_trace=False)
         except Exception as error:  # whatever the user's own forward() raises
             message = f"torch cannot trace the model with this input ({type(error).__name__}: {error})"
             message += "; check that model(*inputs) runs"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tbbridge import limits
 from tbbridge.convert.arrays import as_numbers
-from tbbridge.convert.pictures import as_bytes, pillow
+from tbbridge.convert.pictures import as_bytes, check_pixels, pillow
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.kinds import Image
@@ -46,6 +46,8 @@ def video(tag: str, frames: object, fps: float = 4, dataformats: str = _LETTERS,
         frame_ms = 0
     if not 0 < frame_ms <= 65_535 * 10:  # the GIF's field: hundredths of a second in 16 bits
         raise InvalidItem("fps", f"fps of {what} is {fps}; give frames a second, from 0.002 up", "fps")
+    count, shown_frames, height, width, _ = array.shape
+    check_pixels(width * (1 << (count - 1).bit_length()), height * shown_frames, f"{what}, all its frames,")
     return Image(name, (_gif(side_by_side(as_bytes(array, what, clip=clip)), frame_ms),))
 
 

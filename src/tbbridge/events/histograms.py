@@ -17,6 +17,7 @@ _EQUAL_WIDTH_BUCKETS: Final = 30
 # tensorboard/plugins/distribution/compressor.py: NORMAL_HISTOGRAM_BPS without 0 and 10000, which are the two outer edges.
 _BASIS_POINTS: Final = (668, 1587, 3085, 5000, 6915, 8413, 9332)
 _LARGE: Final = 1e300
+_POSITIONS: Final = np.arange(_EQUAL_WIDTH_BUCKETS + 1, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +62,37 @@ def _buckets(ordered: Float64s) -> Buckets:
         counts[-1] = count
         return Buckets(edges, edges.copy(), counts)
     edges = _edges(ordered)
-    firsts = np.searchsorted(ordered, edges[:-1], side="left")
-    counts = np.diff(firsts, append=count).astype(np.float64)
-    return Buckets(edges[:-1], edges[1:], counts)
+    ends = np.empty(len(edges), np.intp)
+    ends[:-1] = ordered.searchsorted(edges[:-1], side="left")
+    ends[-1] = count
+    return Buckets(edges[:-1], edges[1:], (ends[1:] - ends[:-1]).astype(np.float64))
 
 
 def _edges(ordered: Float64s) -> Float64s:
     least, greatest = ordered[0], ordered[-1]
-    # greatest - least may exceed float64, so large numbers are quartered in between; for them that is exact.
-    scale = 0.25 if max(abs(least), abs(greatest)) > _LARGE else 1.0
-    equal_widths = np.linspace(least * scale, greatest * scale, _EQUAL_WIDTH_BUCKETS + 1) / scale
     # The value at which the cumulated count passes the basis point, as the page interpolates. Integers: n * p is then exact.
     quantiles = ordered[[len(ordered) * basis_point // 10_000 for basis_point in _BASIS_POINTS]]
     # A bucket just for the values equal to the quantile: [q, next number after q), and for the maximum (number before q, q].
-    other_sides = np.nextafter(quantiles, np.where(quantiles < greatest, np.inf, -np.inf))
-    edges = np.unique(np.concatenate([equal_widths, quantiles, other_sides]).clip(least, greatest))
-    return edges + 0.0
+    other_sides = np.nextafter(
+        quantiles, np.inf if quantiles[-1] < greatest else np.where(quantiles < greatest, np.inf, -np.inf)
+    )
+    edges = np.concatenate((_equal_widths(least, greatest), quantiles, other_sides))
+    np.minimum(np.maximum(edges, least, out=edges), greatest, out=edges)
+    edges.sort()
+    is_new = np.ones(len(edges), np.bool_)
+    np.not_equal(edges[1:], edges[:-1], out=is_new[1:])
+    return edges[is_new] + 0.0
+
+
+def _equal_widths(least: np.float64, greatest: np.float64) -> Float64s:
+    """The edges of buckets of equal width: numpy.linspace, whose own preparations take longer than the numbers."""
+    if max(abs(least), abs(greatest)) > _LARGE:
+        # greatest - least may exceed float64, so large numbers are quartered in between; for them that is exact.
+        return np.linspace(least * 0.25, greatest * 0.25, _EQUAL_WIDTH_BUCKETS + 1) / 0.25
+    width = (greatest - least) / _EQUAL_WIDTH_BUCKETS
+    if width == 0:  # neighbours among the smallest numbers there are
+        return np.linspace(least, greatest, _EQUAL_WIDTH_BUCKETS + 1)
+    edges = _POSITIONS * width
+    edges += least
+    edges[-1] = greatest
+    return edges

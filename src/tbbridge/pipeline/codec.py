@@ -12,7 +12,8 @@ from tbbridge.events.tfrecord import Frame, frame, read_frame
 from tbbridge.model import RunBatch, RunName
 from tbbridge.pipeline import journal_pb2 as pb
 from tbbridge.pipeline.journal import MAGIC
-from tbbridge.pipeline.ledger import Entry, Kind, Ledger, Opening, Run
+from tbbridge.pipeline.kind import Kind
+from tbbridge.pipeline.ledger import Entry, Ledger, Opening, Run
 from tbbridge.wire.collect import ItemErrors
 from tbbridge.wire.protobuf_v1 import run_from_message, run_to_message
 
@@ -68,13 +69,14 @@ def encode_checkpoint(ledger: Ledger, next_segment: int) -> bytes:
 
 
 def _run_message(run: Run) -> pb.RunCheckpoint:
-    steps = np.array([step for _, step in run.tags.values()], dtype="<i8")
+    tags = [*run.tags.items(), *run.embeddings.items()]
+    steps = np.array([step for _, (_, step) in tags], dtype="<i8")
     return pb.RunCheckpoint(
         run=run.name.encode(),
         file=run.file,
         length=run.length,
-        tags=[tag.encode() for tag in run.tags],
-        kinds=[kind for kind, _ in run.tags.values()],
+        tags=[tag.encode() for tag, _ in tags],
+        kinds=[kind for _, (kind, _) in tags],
         last_steps=steps.tobytes(),
         config_length=run.config_length,
     )
@@ -110,5 +112,8 @@ def _payloads(data: bytes) -> Iterator[bytes]:
 def _run_from(message: pb.RunCheckpoint) -> Run:
     steps = np.frombuffer(message.last_steps, dtype="<i8").tolist()
     kinds = map(Kind, message.kinds)
-    tags = {tag.decode(): (kind, step) for tag, kind, step in zip(message.tags, kinds, steps, strict=True)}
-    return Run(RunName(message.run.decode()), message.file, message.length, tags, message.config_length)
+    run = Run(RunName(message.run.decode()), message.file, message.length, config_length=message.config_length)
+    for tag, kind, step in zip(message.tags, kinds, steps, strict=True):
+        tags = run.embeddings if kind is Kind.EMBEDDING else run.tags
+        tags[tag.decode()] = (kind, step)
+    return run

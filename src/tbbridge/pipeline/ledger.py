@@ -7,9 +7,8 @@ and no file here: time and the log folder come in as arguments. What follows: wr
 
 from __future__ import annotations
 
-import enum
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -21,89 +20,32 @@ from tbbridge.events.histograms import bucketize
 from tbbridge.kinds import settled
 from tbbridge.model import (
     INT64_MAX,
-    Audio,
     Batch,
-    CustomScalars,
     Embedding,
-    Graph,
     Histogram,
-    HParams,
-    Image,
     Int64s,
-    Mesh,
-    PrCurve,
-    RawValue,
     RunBatch,
-    RunMetadata,
     RunName,
     ScalarColumns,
     Summary,
-    Tensor,
-    Text,
 )
-
-
-class Kind(enum.IntEnum):
-    """What a tag holds. TensorBoard shows one kind a tag and run. The numbers are in checkpoints: never reuse one."""
-
-    SCALAR = 1
-    TEXT = 2
-    HISTOGRAM = 3
-    IMAGE = 4
-    AUDIO = 5
-    PR_CURVE = 6
-    MESH = 7
-    EMBEDDING = 8
-    GRAPH = 9
-    RUN_METADATA = 10
-    HPARAMS = 11
-    CUSTOM_SCALARS = 12
-    TENSOR = 13
-
-
-_KIND_OF: Mapping[type[Summary], Kind] = {
-    Text: Kind.TEXT,
-    Histogram: Kind.HISTOGRAM,
-    Image: Kind.IMAGE,
-    Audio: Kind.AUDIO,
-    PrCurve: Kind.PR_CURVE,
-    Mesh: Kind.MESH,
-    Embedding: Kind.EMBEDDING,
-    Graph: Kind.GRAPH,
-    RunMetadata: Kind.RUN_METADATA,
-    HParams: Kind.HPARAMS,
-    CustomScalars: Kind.CUSTOM_SCALARS,
-}
-# Tensors and forwarded values are of the kind that their page shows.
-_KIND_OF_PLUGIN: Mapping[str, Kind] = {
-    "scalars": Kind.SCALAR,
-    "text": Kind.TEXT,
-    "histograms": Kind.HISTOGRAM,
-    "images": Kind.IMAGE,
-    "audio": Kind.AUDIO,
-    "pr_curves": Kind.PR_CURVE,
-    "mesh": Kind.MESH,
-    "hparams": Kind.HPARAMS,
-    "custom_scalars": Kind.CUSTOM_SCALARS,
-}
-
-
-def kind_of(summary: Summary) -> Kind:
-    """The kind of one summary."""
-    if isinstance(summary, Tensor | RawValue):
-        return _KIND_OF_PLUGIN.get(summary.plugin_name, Kind.TENSOR)
-    return _KIND_OF[type(summary)]
+from tbbridge.pipeline.kind import Kind, kind_of
 
 
 @dataclass(slots=True)
 class Run:
-    """One run and its live event file. `tags` maps a tag to its kind and the step that came last."""
+    """One run and its live event file.
+
+    `tags` maps a tag to its kind and the step that came last; `embeddings` does for embeddings, which are no events: one may be
+    called like a tag.
+    """
 
     name: RunName
     file: str
     length: int = 0  # bytes of the event file that the entries so far make
     tags: dict[str, tuple[Kind, int]] = field(default_factory=dict)
     config_length: int = 0  # bytes of the list of embeddings beside it: those found when the file began, and the entries'
+    embeddings: dict[str, tuple[Kind, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +133,13 @@ def _note(run: Run, batch: RunBatch, undo: list[Callable[[], object]] | None) ->
     ]
     last += [(summary.tag, kind_of(summary), summary.step or 0) for summary in batch.summaries]
     for tag, kind, step in last:
-        before = run.tags.get(tag)
-        if before is None:
+        tags = run.embeddings if kind is Kind.EMBEDDING else run.tags
+        before = tags.get(tag)
+        if before is None and tags is run.tags:
             fresh.append(tag)
         if undo is not None:
-            undo.append(_restore(run.tags, tag, before))
-        run.tags[tag] = (kind, step)
+            undo.append(_restore(tags, tag, before))
+        tags[tag] = (kind, step)
     return frozenset(fresh)
 
 
@@ -324,6 +267,7 @@ class _Settling:
     def _run(self, asked: RunBatch, known: Run | None, path: str) -> RunBatch:
         """Everything in `asked` that can be stored, with nothing left open."""
         tags = known.tags if known is not None else {}
+        embeddings = dict(known.embeddings) if known is not None else {}
         here: dict[str, tuple[Kind, int]] = {}
         scalars: list[ScalarColumns] = []
         for column in asked.scalars:
@@ -340,7 +284,8 @@ class _Settling:
             kind = kind_of(summary)
             place = f"{path}.summaries[tag={summary.tag!a}]"
             try:
-                before = _expect(here.get(summary.tag) or tags.get(summary.tag), kind, summary.tag)
+                last = embeddings.get(summary.tag) if kind is Kind.EMBEDDING else here.get(summary.tag) or tags.get(summary.tag)
+                before = _expect(last, kind, summary.tag)
                 step = summary.step if summary.step is not None else _next_step(before, 1)
                 if isinstance(summary, Embedding):
                     self._folders.check_embeddings(asked.run)
@@ -352,7 +297,7 @@ class _Settling:
             if isinstance(summary, Embedding) and before is not None and step <= before:
                 summary = self._renamed(summary, position)  # noqa: PLW2901 - the same one, told apart
             summaries.append(self._summary(summary, step, place))
-            here[summary.tag] = (kind, step)
+            (embeddings if kind is Kind.EMBEDDING else here)[summary.tag] = (kind, step)
         return RunBatch(asked.run, tuple(scalars), tuple(summaries))
 
     def _column(self, column: ScalarColumns, before: int | None, path: str) -> tuple[ScalarColumns, Int64s]:

@@ -18,9 +18,11 @@ from tbbridge import errors
 from tbbridge.errors import TBBridgeError
 from tbbridge.server.answers import JSON, PROTOBUF, problem_type
 from tbbridge.wire import json_v1_schema as schema
+from tbbridge.wire.json_fields import NUMBER_SCHEMA
 
 DESCRIPTION: Final = """\
-Send numbers, texts and histograms over HTTP; they become event files that stock TensorBoard shows.
+Send numbers, pictures, sound, text and whatever else TensorBoard shows over HTTP; they become event
+files that stock TensorBoard shows.
 
 Names of runs and tags travel in the body or the query, never in the path. Every error answer is `application/problem+json`
 (RFC 9457) with a stable `code`; if the request was protobuf, it is the message `tbbridge.v1.Problem`.
@@ -149,16 +151,16 @@ def _finished(document: dict[str, Any]) -> dict[str, Any]:
             invalid = operation["responses"].get("422")
             if invalid is not None and JSON.problem_type not in invalid["content"]:
                 operation["responses"].pop("422")
-    schemas["Number"] = schema.NUMBER_SCHEMA
+    schemas["Number"] = NUMBER_SCHEMA
     finished: dict[str, Any] = _with_number_named(document)
-    finished["components"]["schemas"]["Number"] = schema.NUMBER_SCHEMA
+    finished["components"]["schemas"]["Number"] = NUMBER_SCHEMA
     return finished
 
 
 def _with_number_named(part: Any) -> Any:
     """Each copy of the schema for numbers as a reference to one, so that generators make one type of it."""
     if isinstance(part, dict):
-        if part.get("anyOf") == schema.NUMBER_SCHEMA["anyOf"]:
+        if part.get("anyOf") == NUMBER_SCHEMA["anyOf"]:
             return {"$ref": "#/components/schemas/Number"}
         return {key: _with_number_named(value) for key, value in part.items()}
     if isinstance(part, list):

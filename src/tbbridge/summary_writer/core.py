@@ -7,6 +7,7 @@ A point is checked, appended to the destination's queue and forgotten; encoding,
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import weakref
 from collections import deque
@@ -25,7 +26,7 @@ from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import Binned
 from tbbridge.kinds import Buckets, Summary
 from tbbridge.model import INT64_MAX, INT64_MIN, RunName, TagName
-from tbbridge.names import check_shown_names
+from tbbridge.names import check_shown_names, check_step
 from tbbridge.summary_writer.export import ScalarExport
 from tbbridge.summary_writer.place import find_place
 
@@ -56,6 +57,10 @@ class Destination(Protocol):
     def queue(self) -> Queue:
         """Where log calls append."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that a call had better do its own work."""
+
     def run_name(self, sub_run: str) -> RunName:
         """The run of this name below the writer's own, which is ''."""
 
@@ -83,18 +88,20 @@ class Core:
         logdir: str | os.PathLike[str] | None,
         comment: str,
         purge_step: Step | None,
-        max_queue: int,
-        flush_secs: float,
+        max_queue: int | None,
+        flush_secs: float | None,
         filename_suffix: str,
         write_to_disk: bool,
         run: str | None,
     ) -> None:
+        max_queue = 10 if max_queue is None else max_queue
+        flush_secs = 120.0 if flush_secs is None else flush_secs
         self._now = now
         self._default_step = 0
         self._series: dict[str, int] = {}
         self._sub_series: dict[tuple[str, str], tuple[int, str]] = {}
         self._is_closed = False
-        self.purge_step = None if purge_step is None else as_step(purge_step)
+        self.purge_step = None if purge_step is None else step_of(purge_step)
         self._export = ScalarExport()
         place = find_place(logdir, run, comment)
         self._destination: Destination
@@ -152,7 +159,7 @@ class Core:
         except (KeyError, TypeError):
             series = self._new_series(tag, display_name, summary_description)
         if type(global_step) is not int or not _STEP_MIN <= global_step <= _STEP_MAX:
-            global_step = self._default_step if global_step is None else as_step(global_step)
+            global_step = self._default_step if global_step is None else step_of(global_step)
         self._points.append((series, scalar_value, global_step, self._now() if walltime is None else as_wall_time(walltime)))
         if len(self._points) > self._queue.level:
             self._queue.rise()
@@ -179,7 +186,7 @@ class Core:
             name = type(given).__name__
             raise InvalidItem("values", f"the values of {main_tag!a} are a {name}; give a dictionary of numbers", "values")
         moment = self._now() if walltime is None else as_wall_time(walltime)
-        step = self._default_step if global_step is None else as_step(global_step)
+        step = self._default_step if global_step is None else step_of(global_step)
         numbers = [(key, as_float(value, key)) for key, value in tag_scalar_dict.items()]
         for key, number in numbers:
             found = self._sub_series.get((main_tag, key))
@@ -210,7 +217,7 @@ class Core:
     def _note(
         self, tag: TagName, content: Content, global_step: Step | None, walltime: float | None, sub_run: str = ""
     ) -> None:
-        step = self._default_step if global_step is None else as_step(global_step)
+        step = self._default_step if global_step is None else step_of(global_step)
         moment = self._now() if walltime is None else as_wall_time(walltime)
         self._ensure_open()
         self._queue.add(Note(self._destination.run_name(sub_run), tag, content, step, moment))
@@ -219,7 +226,7 @@ class Core:
         """A scalar of a sub-run, by the slow path."""
         self._ensure_open()
         series = self._destination.series(self._destination.run_name(sub_run), checked_tag(tag))
-        step = self._default_step if global_step is None else as_step(global_step)
+        step = self._default_step if global_step is None else step_of(global_step)
         self._points.append((series, value, step, self._now()))
         if len(self._points) > self._queue.level:
             self._queue.rise()
@@ -233,7 +240,7 @@ class Core:
             raise InvalidItem("step", "use_metadata needs global_step or walltime, or both", "global_step")
         before = self._default_step, self._now
         if global_step is not None:
-            self._default_step = as_step(global_step)
+            self._default_step = step_of(global_step)
         if walltime is not None:
             fixed = as_wall_time(walltime)
             self._now = lambda: fixed
@@ -290,3 +297,14 @@ class Core:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.logdir!r}>"
+
+
+def step_of(step: Step) -> int:
+    """A step as `as_step` has it; but a fraction is cut off, as in tensorboardX and torch, whose users log parts of epochs."""
+    try:
+        return as_step(step)
+    except InvalidItem:
+        number = getattr(step, "item", lambda: step)()
+        if not isinstance(number, float) or not math.isfinite(number):
+            raise
+        return check_step(int(number))

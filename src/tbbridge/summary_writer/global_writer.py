@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Lock
 from typing import ClassVar, TypeAlias
 
 from tbbridge import convert
@@ -44,8 +45,8 @@ _Message: TypeAlias = _Value | None
 class GlobalSummaryWriter:
     """A `SummaryWriter` for a whole program; takes its arguments. Each tag's steps count from 0, for each kind on its own.
 
-    Make it before the processes that use it (fork, or pass it to multiprocessing); then call it from anywhere.
-    `getSummaryWriter` gives every module the same one.
+    Make it before the processes that use it: forked ones have it, spawned ones get it as an argument of their Process.
+    `getSummaryWriter` gives every module of a process the same one.
     """
 
     _shared: ClassVar[GlobalSummaryWriter | None] = None
@@ -70,9 +71,10 @@ class GlobalSummaryWriter:
         self._steps: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
         self._owner = os.getpid()
+        self._logdir = self.smw.logdir
         reader, self._pipe = multiprocessing.Pipe(duplex=False)
         self._reader: Connection | None = reader
-        self._pipe_lock = multiprocessing.Lock()
+        self._pipe_lock = multiprocessing.get_context("spawn").Lock()  # which forked processes can use as well
         self._thread = threading.Thread(
             target=_receive, args=(reader, weakref.WeakMethod(self._write)), name="tbbridge-global-writer", daemon=True
         )
@@ -119,10 +121,13 @@ class GlobalSummaryWriter:
             GlobalSummaryWriter._shared = GlobalSummaryWriter()
         return GlobalSummaryWriter._shared
 
+    def __reduce__(self) -> tuple[type[GlobalSummaryWriter], tuple[object, ...]]:
+        return _Child, (self._pipe, self._pipe_lock, self._logdir)
+
     def _log(self, value: _Value) -> None:
         if os.getpid() == self._owner:
             if self._is_closed:
-                raise RuntimeError(f"the global writer of {self.smw.logdir} is closed; make a new one")
+                raise RuntimeError(f"the global writer of {self._logdir} is closed; make a new one")
             self._write(value)
             return
         if self._reader is not None:  # so that a pipe whose owner is gone breaks, and does not fill up
@@ -132,7 +137,7 @@ class GlobalSummaryWriter:
             with self._pipe_lock:
                 self._pipe.send(value)
         except BrokenPipeError:
-            raise RuntimeError(f"the process that owns the global writer of {self.smw.logdir} is gone or closed it") from None
+            raise RuntimeError(f"the process that owns the global writer of {self._logdir} is gone or closed it") from None
 
     def _write(self, value: _Value) -> None:
         """In the owner: give the value its step, and queue it."""
@@ -144,6 +149,15 @@ class GlobalSummaryWriter:
                 self.smw.add_scalar(value.tag, value.content, step, value.walltime)
             else:
                 self.smw.add_summary(value.content, step, value.walltime)
+
+
+class _Child(GlobalSummaryWriter):
+    """What a spawned process gets: the way to the owner."""
+
+    def __init__(self, pipe: Connection, pipe_lock: Lock, logdir: str) -> None:
+        self._owner = 0
+        self._pipe, self._pipe_lock, self._logdir = pipe, pipe_lock, logdir
+        self._reader = None
 
 
 def _receive(pipe: Connection, write: Callable[[], Callable[[_Value], None] | None]) -> None:

@@ -62,6 +62,7 @@ class LocalDestination:
         self._lock = threading.RLock()  # the queues and the table; never held while writing
         self._io_lock = threading.RLock()  # the files, and the order in which the queues empty
         self._is_writing = False
+        self._is_woken = False  # the thread was told, and has not come yet
         self._notes_bytes = 0
         self._pending: deque[RunBatch] = deque()  # out of the queues, and not encoded yet
         self._failure: WriteFailed | None = None
@@ -91,24 +92,28 @@ class LocalDestination:
         with self._lock:
             self._start()
             if self._failure is None:
-                full = len(self.points) >= self._wake_points or self._notes_bytes >= limits.LOCAL_QUEUE_MAX_BYTES // 2
-                self.level = limits.LOCAL_QUEUE_MAX_POINTS if full else self._wake_points - 1
-                if full:
+                many = len(self.points) >= self._wake_points
+                self.level = limits.LOCAL_QUEUE_MAX_POINTS if many else self._wake_points - 1
+                if (many or self._is_time_for_notes) and not self._is_woken:
+                    self._is_woken = True
                     self._orders.put(_WRITE)
         if len(self.points) > limits.LOCAL_QUEUE_MAX_POINTS or self._notes_bytes > limits.LOCAL_QUEUE_MAX_BYTES:
             self.write_out()
             if self._failure is not None:
                 self._drop_excess()
-        if self._failure is not None:
-            raise self._again(self._failure)
+        self._raise_failure()
 
     def add(self, note: Note) -> None:
         """Append a value of another kind."""
         with self._lock:
             self._notes.append(note)
             self._notes_bytes += note.size_bytes
-        if self.level < 0 or len(self._notes) >= self._wake_points or self._notes_bytes > limits.LOCAL_QUEUE_MAX_BYTES // 2:
+        if self.level < 0 or self._is_time_for_notes:
             self.rise()
+
+    @property
+    def _is_time_for_notes(self) -> bool:
+        return len(self._notes) >= self._wake_points or self._notes_bytes > limits.LOCAL_QUEUE_MAX_BYTES // 2
 
     def _drop_excess(self) -> None:
         """The disk refuses, every call said so, and the caller goes on: memory stays bounded all the same."""
@@ -123,8 +128,7 @@ class LocalDestination:
     def flush(self) -> None:
         """Return when everything logged so far is on the disk itself. Raises `WriteFailed`."""
         self.write_out(sync=True)
-        if self._failure is not None:
-            raise self._again(self._failure)
+        self._raise_failure()
 
     def close(self) -> None:
         """`flush`, and let go of thread and files; what is logged later begins new files. Raises `WriteFailed`."""
@@ -149,12 +153,7 @@ class LocalDestination:
         """Begin a new event file now, if `close` ended the last one."""
         with self._io_lock, self._told():
             self._files.begin("", time.time())
-        if self._failure is not None:
-            raise self._again(self._failure)
-
-    def event_file(self) -> Path | None:
-        """The event file of the folder itself."""
-        return self._files.path("")
+        self._raise_failure()
 
     # --- the ends of a process (lifecycle.py) --------------------------------------------------------------------------
 
@@ -218,6 +217,11 @@ class LocalDestination:
                 self._is_writing = False
 
     @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that a call had better do its own work."""
+        return self._notes_bytes > limits.LOCAL_RAW_MAX_BYTES
+
+    @property
     def queue(self) -> Self:
         """Where log calls append."""
         return self
@@ -235,11 +239,10 @@ class LocalDestination:
         else:
             self._failure = None
 
-    def _again(self, failure: WriteFailed) -> WriteFailed:
-        """A fresh error for each caller: a raised one gathers tracebacks."""
-        error = WriteFailed(failure.message)
-        error.__cause__ = failure.__cause__
-        return error
+    def _raise_failure(self) -> None:
+        failure = self._failure  # the thread may be done with it in the next moment
+        if failure is not None:
+            raise WriteFailed(failure.message) from failure.__cause__  # a new one: a raised one gathers tracebacks
 
     def _take(self) -> bool:
         """Move a load from the queues to `_pending`; False if they are empty."""
@@ -248,6 +251,7 @@ class LocalDestination:
             load = Load(list(starmap(self.points.popleft, repeat((), count))), list(self._notes))
             self._notes.clear()
             self._notes_bytes = 0
+            self._is_woken = False
             if self.level >= 0:
                 self.level = self._wake_points - 1
         if not len(load):

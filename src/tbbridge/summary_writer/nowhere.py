@@ -17,6 +17,11 @@ class Nowhere:
         self.level = 0
 
     @property
+    def is_behind(self) -> bool:
+        """False: nothing waits."""
+        return False
+
+    @property
     def queue(self) -> Self:
         """Where log calls append."""
         return self

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tbbridge import convert, limits
 from tbbridge.client.values import Step, as_array
+from tbbridge.convert.arrays import as_numbers
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import bucketize
@@ -30,15 +31,20 @@ class Plots(Core):
     ) -> None:
         """Log how numbers are distributed. NaN and infinities are left out, and reported once in the log.
 
-        `bins` and `max_bins` are as in numpy.histogram and tensorboardX; the default is sorted into buckets by another thread.
+        `bins` and `max_bins` are as in numpy.histogram and tensorboardX. By default another thread sorts the values, a copy of
+        them, unless it is behind already.
         """
         if not isinstance(bins, str) or bins != "tensorflow" or max_bins is not None:
             self._kind(convert.histogram(tag, values, bins, max_bins), global_step, walltime)
             return
-        array = as_array(values, f"the histogram of tag {tag!a}")
-        content: Content = array
-        if array.nbytes > limits.CLIENT_COPY_MAX_BYTES:
-            content = bucketize(array.astype(float, copy=False))
+        what = f"the histogram of tag {tag!a}"
+        content: Content
+        if self._destination.is_behind:
+            content = bucketize(as_numbers(values, what).astype(float, copy=False).ravel())
+        else:
+            content = as_array(values, what)
+            if content.nbytes > limits.CLIENT_COPY_MAX_BYTES:
+                content = bucketize(content.astype(float, copy=False))
         self._note(checked_tag(tag), content, global_step, walltime)
 
     def add_histogram_raw(

@@ -32,6 +32,11 @@ class RemoteDestination:
         self._client.run(self._base)
 
     @property
+    def is_behind(self) -> bool:
+        """False: sending takes longest, and does not wait for the log calls."""
+        return False
+
+    @property
     def queue(self) -> Backlog:
         """Where log calls append."""
         return self._client.outbox.backlog

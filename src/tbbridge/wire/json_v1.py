@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -21,14 +22,10 @@ from tbbridge.errors import InvalidBatch, InvalidItem, ItemError, ItemWarning, M
 from tbbridge.model import (
     INT64_MAX,
     INT64_MIN,
-    Buckets,
-    Float64s,
-    Histogram,
     Int64s,
     RunBatch,
     ScalarColumns,
     Summary,
-    Text,
     check_step,
     check_wall_time,
     join_columns,
@@ -37,6 +34,8 @@ from tbbridge.model import (
 )
 from tbbridge.wire import json_v1_schema as schema
 from tbbridge.wire.collect import Collected, ItemErrors, ScalarRow
+from tbbridge.wire.json_fields import SPECIAL_NUMBERS
+from tbbridge.wire.json_kinds import summary_of
 
 T = TypeVar("T")
 
@@ -94,7 +93,7 @@ def _clean_run(item: schema.RunBatch) -> RunBatch | None:
         elif not summary.keys() <= _FIELDS_OF_KIND[summary["kind"]]:
             raise _Unclean
         else:
-            summaries.append(_summary(summary))
+            summaries.append(summary_of(summary))
     columns.extend(_clean_rows(tag, same) for tag, same in rows.items())
     return RunBatch(name, join_columns(columns), tuple(summaries)) if columns or summaries else None
 
@@ -102,8 +101,8 @@ def _clean_run(item: schema.RunBatch) -> RunBatch | None:
 def _clean_rows(tag: str, rows: Sequence[schema.Scalar]) -> ScalarColumns:
     steps = [row["step"] for row in rows if "step" in row]
     wall_times = [row["wall_time"] for row in rows if "wall_time" in row]
-    if sum(map(len, rows)) != 3 * len(rows) + len(steps) + len(wall_times):  # some row has a field more than it may
-        raise _Unclean
+    if sum(map(len, rows)) != 3 * len(rows) + len(steps) + len(wall_times):  # some row has a field more than most have
+        return _named_rows(tag, rows)
     for wall_time in (min(wall_times), max(wall_times)) if wall_times else ():
         check_wall_time(wall_time)
     return ScalarColumns(
@@ -114,23 +113,29 @@ def _clean_rows(tag: str, rows: Sequence[schema.Scalar]) -> ScalarColumns:
     )
 
 
+def _named_rows(tag: str, rows: Sequence[schema.Scalar]) -> ScalarColumns:
+    """The same for rows of which some say how they want to be shown."""
+    names = [row.get("display_name", "") for row in rows]
+    descriptions = [row.get("description", "") for row in rows]
+    plain: list[Any] = [
+        {field: value for field, value in row.items() if field not in ("display_name", "description")} for row in rows
+    ]
+    if any(not row.keys() <= _FIELDS_OF_KIND["scalar"] for row in rows):
+        raise _Unclean
+    return replace(
+        _clean_rows(tag, plain), display_name=next(filter(None, names), ""), description=next(filter(None, descriptions), "")
+    )
+
+
 # --- the careful path: what exactly is wrong, and what is still good ----------------------------------------------------
 
 _RUN: Final = TypeAdapter(schema.RunBatch)
 _COLUMNS: Final = TypeAdapter(schema.ScalarColumns)
-_KINDS: Final[Mapping[str, TypeAdapter[Any]]] = {
-    "scalar": TypeAdapter(schema.Scalar),
-    "text": TypeAdapter(schema.Text),
-    "histogram": TypeAdapter(schema.Histogram),
-}
+_KINDS: Final[Mapping[str, TypeAdapter[Any]]] = {kind: TypeAdapter(said) for kind, said in schema.KINDS.items()}
 _FIELDS_OF_REQUEST: Final = schema.WriteRequest.__annotations__.keys()
 _FIELDS_OF_RUN: Final = schema.RunBatch.__annotations__.keys()
 _FIELDS_OF_COLUMNS: Final = schema.ScalarColumns.__annotations__.keys()
-_FIELDS_OF_KIND: Final = {
-    "scalar": schema.Scalar.__annotations__.keys(),
-    "text": schema.Text.__annotations__.keys(),
-    "histogram": schema.Histogram.__annotations__.keys(),
-}
+_FIELDS_OF_KIND: Final = {kind: said.__annotations__.keys() for kind, said in schema.KINDS.items()}
 
 
 def _decode_carefully(body: bytes, errors: ItemErrors) -> Collected:
@@ -198,6 +203,10 @@ def _careful_columns(items: Iterable[Any], errors: ItemErrors, path: str) -> Ite
             yield column
 
 
+# Where a kind has numbers that JSON may not be able to write.
+_NUMBERS_IN: Final = {"scalar": "value", "histogram": "values"}
+
+
 def _careful_summaries(items: Iterable[Any], errors: ItemErrors, path: str) -> Iterator[ScalarRow | Summary]:
     for position, item in enumerate(items):
         place = f"{path}.summaries[{position}]"
@@ -209,11 +218,11 @@ def _careful_summaries(items: Iterable[Any], errors: ItemErrors, path: str) -> I
             came = f"kind is {_shown(kind)}" if "kind" in item else "'kind' is missing"
             errors.add(ItemError(f"{place}.kind", "kind", f"{came}; this server knows " + ", ".join(_KINDS)))
             continue
-        item = _with_numbers(item, "value" if kind == "scalar" else "values")  # noqa: PLW2901 - the same item, made readable
+        item = _with_numbers(item, _NUMBERS_IN.get(kind, ""))  # noqa: PLW2901 - the same item, made readable
         made = _checked(_KINDS[kind], _FIELDS_OF_KIND[kind], item, place, errors, whole=True)
         if made is None:
             continue
-        summary = errors.attempt(place, _row, made, place) if kind == "scalar" else errors.attempt(place, _summary, made)
+        summary = errors.attempt(place, _row, made, place) if kind == "scalar" else errors.attempt(place, summary_of, made)
         if summary is not None:
             yield summary
 
@@ -231,7 +240,7 @@ def _with_numbers(item: Any, name: str) -> Any:
 
 def _number(came: Any) -> Any:
     if type(came) is str:
-        return schema.SPECIAL_NUMBERS.get(came, came)
+        return SPECIAL_NUMBERS.get(came, came)
     if type(came) is int and not -_LARGEST_FLOAT <= came <= _LARGEST_FLOAT:  # infinite, as pydantic reads it from the bytes
         return float("inf") if came > 0 else float("-inf")
     return came
@@ -243,7 +252,7 @@ def _checked(
     """`item` as its type, or None. Unknown fields are noted; they also spoil an item that stands or falls as a `whole`."""
     before = errors.count
     if isinstance(item, dict):
-        known = ", ".join(fields)
+        known = ", ".join(sorted(fields, key=lambda name: name != "kind"))
         unknown = [name for name in item if name not in fields]
         for name in unknown[: limits.REPORTED_ITEMS]:
             shown = _clipped(name)
@@ -268,6 +277,8 @@ def _columns(item: schema.ScalarColumns) -> ScalarColumns:
         np.array(item["values"], dtype=np.float64),
         None if steps is None else _steps(steps),
         None if wall_times is None else np.array(wall_times, dtype=np.float64),
+        item.get("display_name", ""),
+        item.get("description", ""),
     )
 
 
@@ -288,26 +299,9 @@ def _row(item: schema.Scalar, path: str) -> ScalarRow:
         item["value"],
         None if step is None else check_step(step),
         None if wall_time is None else check_wall_time(wall_time),
+        item.get("display_name", ""),
+        item.get("description", ""),
     )
-
-
-def _summary(item: schema.Text | schema.Histogram) -> Summary:
-    step, wall_time = item.get("step"), item.get("wall_time")
-    if item["kind"] == "text":
-        return Text(tag_name(item["tag"]), item["text"], step, wall_time)
-    values, buckets = item.get("values"), item.get("buckets")
-    return Histogram(
-        tag_name(item["tag"]),
-        None if values is None else np.array(values, dtype=np.float64),
-        None if buckets is None else _buckets(buckets),
-        step,
-        wall_time,
-    )
-
-
-def _buckets(rows: list[list[float]]) -> Buckets:
-    table: Float64s = np.array(rows, dtype=np.float64).reshape(-1, 3)
-    return Buckets(*np.ascontiguousarray(table.T))
 
 
 # --- what is wrong, in our words ----------------------------------------------------------------------------------------
@@ -322,6 +316,9 @@ _EXPLANATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "float_type": ("type", "{came} came where a number is wanted; {number_hint}"),
     "list_type": ("type", "{came} came where a list is wanted; send [...] or leave it out"),
     "dict_type": ("type", "{came} came where an object is wanted; send {{...}}"),
+    "extra_forbidden": ("unknown-field", "'{field}' is not a field here; check its spelling or leave it out"),
+    "bool_type": ("type", "{came} came where true or false is wanted; send it without quotes"),
+    "literal_error": ("type", "{came} is none of those that are known here; see the document of this interface"),
     "too_short": ("length", "a bucket has three numbers, this one fewer; send [left edge, right edge, count]"),
     "too_long": ("length", "a bucket has three numbers, this one more; send [left edge, right edge, count]"),
 }
@@ -333,6 +330,8 @@ def _explained(detail: ErrorDetails, path: str) -> ItemError:
     for part in detail["loc"]:
         place = f"{place}[{part}]" if isinstance(part, int) else _join(place, str(part))
     field = detail["loc"][-1] if detail["loc"] else ""
+    if field == "sprite_size" and code == "length":
+        template = "a sprite's cell has two numbers; send [width, height]"
     hint = _NUMBER_HINT
     if detail["input"] is None:
         hint += " (JavaScript writes those as null)"

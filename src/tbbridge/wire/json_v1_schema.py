@@ -2,49 +2,32 @@
 
 TypedDicts, not models, because a row is then validated in half a microsecond. Strict: no text for a number, no 1.0 for a step.
 Unknown fields pass here (`allow`) though the schema forbids them: pydantic would keep an error for each of a million of them;
-`json_v1` finds them itself. What is said here about a value is for people who read the API; `model` is what checks it.
+`json_v1` finds them itself. What is said here about a value is for people who read the API; `model` is what checks it. The
+newer kinds are in json_kinds_schema.py.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, NotRequired
+from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias
 
-from pydantic import ConfigDict, FailFast, Field, WithJsonSchema, with_config
+from pydantic import FailFast, Field, with_config
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
 from tbbridge import limits
-
-SPECIAL_NUMBERS: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-
-
-def _config(example: dict[str, Any]) -> ConfigDict:
-    return ConfigDict(extra="allow", strict=True, json_schema_extra={"additionalProperties": False, "examples": [example]})
-
-
-NUMBER_SCHEMA: Final[dict[str, Any]] = {
-    "anyOf": [{"type": "number", "format": "double"}, {"type": "string", "enum": list(SPECIAL_NUMBERS)}],
-    "description": "A number, or one of the strings that stand for what JSON has no number for. Taken too, though no JSON: the "
-    "bare tokens NaN, Infinity and -Infinity, which Python's json module writes.",
-}
-Number = Annotated[float, WithJsonSchema(NUMBER_SCHEMA)]
-Finite = Annotated[float, WithJsonSchema({"type": "number", "format": "double"})]
-Int64 = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]
-
-# FailFast: one error names a column well enough, and a million of them would not fit in memory.
-Numbers = Annotated[list[Number], FailFast()]
-Finites = Annotated[list[Finite], FailFast()]
-Int64s = Annotated[list[Int64], FailFast()]
-
-Tag = Annotated[
-    str,
-    Field(
-        description=f"Name of the series, 1 to {limits.TAG_MAX_BYTES} bytes of UTF-8. "
-        "TensorBoard groups charts by what is before its first `/`.",
-        json_schema_extra={"minLength": 1, "maxLength": limits.TAG_MAX_BYTES},
-    ),
-]
-Step = Annotated[Int64, Field(description="Left out: the tag's last step + 1.")]
-WallTime = Annotated[Finite, Field(description="Seconds since 1970, finite. Left out: the time of receipt.")]
+from tbbridge.wire import json_kinds_schema as kinds
+from tbbridge.wire.json_fields import (
+    Description,
+    DisplayName,
+    Finite,
+    Finites,
+    Int64,
+    Int64s,
+    Number,
+    Numbers,
+    Tag,
+    Tagged,
+    shape,
+)
 
 SCALARS_EXAMPLE: Final[dict[str, Any]] = {"tag": "loss/train", "steps": [1, 2, 3], "values": [0.9, 0.7, "NaN"]}
 SCALAR_EXAMPLE: Final[dict[str, Any]] = {"kind": "scalar", "tag": "accuracy", "step": 3, "value": 0.81}
@@ -53,13 +36,13 @@ HISTOGRAM_EXAMPLE: Final[dict[str, Any]] = {"kind": "histogram", "tag": "weights
 RUN_EXAMPLE: Final[dict[str, Any]] = {
     "run": "digits/lr=1e-3",
     "scalars": [SCALARS_EXAMPLE],
-    "summaries": [SCALAR_EXAMPLE, TEXT_EXAMPLE, HISTOGRAM_EXAMPLE],
+    "summaries": [SCALAR_EXAMPLE, TEXT_EXAMPLE, HISTOGRAM_EXAMPLE, *kinds.EXAMPLES],
 }
 WRITE_EXAMPLE: Final[dict[str, Any]] = {"writer": "5f0c9f0e-trainer-0", "seq": 1, "runs": [RUN_EXAMPLE]}
 ONE_POINT_EXAMPLE: Final[dict[str, Any]] = {"runs": [{"run": "first", "scalars": [{"tag": "loss", "values": [0.5]}]}]}
 
 
-@with_config(_config(SCALARS_EXAMPLE))
+@with_config(shape(SCALARS_EXAMPLE))
 class ScalarColumns(TypedDict):
     """Points of one tag, as columns of equal length, in the order in which they were made."""
 
@@ -69,51 +52,75 @@ class ScalarColumns(TypedDict):
     wall_times: NotRequired[
         Annotated[Finites, Field(description="One a value, seconds since 1970, finite. Left out: the time of receipt.")]
     ]
+    display_name: NotRequired[DisplayName]
+    description: NotRequired[Description]
 
 
-@with_config(_config(SCALAR_EXAMPLE))
-class Scalar(TypedDict):
+@with_config(shape(SCALAR_EXAMPLE))
+class Scalar(Tagged):
     """One point. For many points of a tag, `scalars` is shorter and faster."""
 
     kind: Literal["scalar"]
-    tag: Tag
     value: Number
-    step: NotRequired[Step]
-    wall_time: NotRequired[WallTime]
 
 
-@with_config(_config(TEXT_EXAMPLE))
-class Text(TypedDict):
+@with_config(shape(TEXT_EXAMPLE))
+class Text(Tagged):
     """One text, Markdown, shown on TensorBoard's Text page."""
 
     kind: Literal["text"]
-    tag: Tag
     text: str
-    step: NotRequired[Step]
-    wall_time: NotRequired[WallTime]
 
 
 Bucket = Annotated[list[Finite], Field(min_length=3, max_length=3, description="Left edge, right edge, count.")]
 
 
-@with_config(_config(HISTOGRAM_EXAMPLE))
-class Histogram(TypedDict):
+@with_config(shape(HISTOGRAM_EXAMPLE))
+class Histogram(Tagged):
     """One histogram: either `values`, which the server sorts into buckets, or `buckets` that are ready."""
 
     kind: Literal["histogram"]
-    tag: Tag
     values: NotRequired[Annotated[Numbers, Field(description="NaN and infinities are left out and reported as a warning.")]]
     buckets: NotRequired[
         Annotated[list[Bucket], FailFast(), Field(description="Ascending by edge; counts are numbers from 0 up.")]
     ]
-    step: NotRequired[Step]
-    wall_time: NotRequired[WallTime]
 
 
-Summary = Annotated[Scalar | Text | Histogram, Field(discriminator="kind")]
+KINDS: Final[dict[str, Any]] = {
+    "scalar": Scalar,
+    "text": Text,
+    "histogram": Histogram,
+    "image": kinds.Image,
+    "audio": kinds.Audio,
+    "pr_curve": kinds.PrCurve,
+    "mesh": kinds.Mesh,
+    "embedding": kinds.Embedding,
+    "graph": kinds.Graph,
+    "run_metadata": kinds.RunMetadata,
+    "hparams": kinds.HParams,
+    "custom_scalars": kinds.CustomScalars,
+    "tensor": kinds.Tensor,
+    "raw": kinds.RawValue,
+}
+OneByOne: TypeAlias = (
+    Text
+    | Histogram
+    | kinds.Image
+    | kinds.Audio
+    | kinds.PrCurve
+    | kinds.Mesh
+    | kinds.Embedding
+    | kinds.Graph
+    | kinds.RunMetadata
+    | kinds.HParams
+    | kinds.CustomScalars
+    | kinds.Tensor
+    | kinds.RawValue
+)
+Summary = Annotated[Scalar | OneByOne, Field(discriminator="kind")]
 
 
-@with_config(_config(RUN_EXAMPLE))
+@with_config(shape(RUN_EXAMPLE))
 class RunBatch(TypedDict):
     """What is written to one run."""
 
@@ -129,7 +136,7 @@ class RunBatch(TypedDict):
     summaries: NotRequired[Annotated[list[Summary], FailFast(), Field(description="One value each, of any kind.")]]
 
 
-@with_config(_config(WRITE_EXAMPLE))
+@with_config(shape(WRITE_EXAMPLE))
 class WriteRequest(TypedDict):
     """Points for any number of runs. All or nothing, unless `?partial=true`."""
 

@@ -24,7 +24,7 @@ from tbbridge.server.openapi import responses
 from tbbridge.server.service import Service
 from tbbridge.store.catalog import Catalog, RunInfo, TagInfo
 from tbbridge.store.series import Series
-from tbbridge.wire.json_v1_schema import Finites, Int64, Int64s, Numbers
+from tbbridge.wire.json_fields import Finites, Int64, Int64s, Numbers
 
 
 class TagDescription(TypedDict):
