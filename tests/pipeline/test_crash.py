@@ -63,6 +63,7 @@ async def tell_and_die(logdir: Path, story: tuple[Batch, ...] = STORY) -> Path:
     return list_segments(logdir / ".tbbridge")[-1][1]
 
 
+@pytest.mark.timeout(400)  # some hundred starts of a pipeline, each with its fsyncs, on a disk that others may use
 @STORIES
 async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_an_undisturbed_run(
     tmp_path: Path, story: tuple[Batch, ...]
@@ -87,6 +88,7 @@ async def test_replay_at_every_cut_of_the_journal_and_a_retry_give_the_files_of_
     assert set(survivors) == set(range(len(story) + 1)), "each batch was torn once and whole once"
 
 
+@pytest.mark.timeout(400)
 @STORIES
 async def test_event_files_cut_at_every_byte_are_completed_to_the_same_bytes(tmp_path: Path, story: tuple[Batch, ...]) -> None:
     await tell_and_die(tmp_path / "dead", story)
