@@ -280,9 +280,8 @@ def test_hparams(viewer: TensorBoard, given: dict[str, Notes]) -> None:
         assert group["hparams"] == call["hparam_dict"]
         metrics = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
         assert {tag: metrics[tag] for tag in call["metric_dict"]} == pytest.approx(call["metric_dict"], rel=1e-6)
-        (points,) = [
-            viewer.post_json("plugin/hparams/metric_evals", {"sessionName": run, "metricName": {"tag": "trial/best_loss"}})
-        ]
+        which = {"sessionName": run, "metricName": {"group": "", "tag": "trial/best_loss"}}
+        points = viewer.post_json("plugin/hparams/metric_evals", which)
         assert [step for _, step, _ in points] == [all_dashboards.STEPS]
 
 
