@@ -142,6 +142,7 @@ def test_the_server_extra_brings_nothing_that_is_not_looked_for() -> None:
     with (Path(__file__).parents[1] / "pyproject.toml").open("rb") as file:
         extra = tomllib.load(file)["project"]["optional-dependencies"]["server"]
     names = {re.split("[<>=;! ]", requirement)[0].replace("-", "_") for requirement in extra}
+    names = {"PIL" if name == "pillow" else name for name in names}
     if sys.version_info >= (3, 14):
         names -= {"backports.zstd"}
     assert names - {"httptools", "uvloop", "rich"} == set(console.SERVER_MODULES)

@@ -249,7 +249,7 @@ async def test_a_segment_that_vanished_is_reported(tmp_path: Path, monkeypatch: 
     logdir = tmp_path / "runs"
     pipeline = await open_pipeline(logdir, segment_bytes=300)
     with monkeypatch.context() as patch:
-        patch.setattr("tbbridge.pipeline.disk.replace_durably", _no_checkpoint)
+        patch.setattr("tbbridge.disk.replace_durably", _no_checkpoint)
         for part in STORY:
             await pipeline.submit(part, ack=Ack.WRITTEN)
         await pipeline.close()

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from folders import batch, event_files, open_pipeline, points, scalars
 
+from tbbridge import disk
 from tbbridge.errors import InvalidBatch, LogFolderBusy, StorageFailed
 from tbbridge.model import Histogram, run_name, tag_name
-from tbbridge.pipeline import disk, writer
+from tbbridge.pipeline import writer
 from tbbridge.pipeline.door import Ack
 from tbbridge.pipeline.pipeline import Pipeline
 

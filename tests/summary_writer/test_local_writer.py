@@ -21,8 +21,7 @@ import pytest
 import torch
 from event_folders import event_files, events, scalars
 
-from tbbridge import InvalidItem, SummaryWriter, WriteFailed, limits
-from tbbridge.pipeline import disk
+from tbbridge import InvalidItem, SummaryWriter, WriteFailed, disk, limits
 
 POINTS = [(step, float(step)) for step in range(100)]
 
@@ -49,9 +48,9 @@ def test_flush_means_that_every_point_is_in_the_file(tmp_path: Path) -> None:
 
 def test_flush_and_close_sync_the_file_and_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
-    real_data, real_folder = disk.sync_data, disk.sync_folder
+    real_data, real_folder = disk.sync_data, disk.sync_path
     monkeypatch.setattr(disk, "sync_data", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")) or real_data(fd))
-    monkeypatch.setattr(disk, "sync_folder", lambda folder: synced.append(str(folder)) or real_folder(folder))
+    monkeypatch.setattr(disk, "sync_path", lambda folder: synced.append(str(folder)) or real_folder(folder))
     writer = SummaryWriter(tmp_path / "a" / "b")
     writer.add_scalar("loss", 1.0, 0)
     writer.flush()
@@ -483,7 +482,7 @@ def test_a_run_folder_deleted_under_a_writer_begins_anew(tmp_path: Path) -> None
     [
         (lambda w: w.add_scalar("loss", [1.0, 2.0]), "log a number"),
         (lambda w: w.add_scalar("loss", torch.zeros(3)), "not one number"),
-        (lambda w: w.add_scalar(3, 1.0), "the tag is a int"),
+        (lambda w: w.add_scalar(3, 1.0), "the tag is an int"),
         (lambda w: w.add_scalar("loss", 1.0, "first"), "give a whole number"),
         (lambda w: w.add_scalar("loss", 1.0, 0, float("nan")), "finite"),
         (lambda w: w.add_scalars("loss", [1.0]), "give a dictionary"),

@@ -56,6 +56,7 @@ def add_url_flag(parser: argparse.ArgumentParser) -> None:
 # What the bridge cannot do without. Its extra also brings uvloop and httptools, which only make it faster, and rich.
 SERVER_MODULES: Final = (
     "fastapi",
+    "PIL",
     "pydantic",
     "uvicorn",
     "prometheus_client",

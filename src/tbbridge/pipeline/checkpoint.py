@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tbbridge.pipeline import disk
+from tbbridge import disk
 from tbbridge.pipeline.codec import decode_checkpoint
 from tbbridge.pipeline.ledger import Ledger
 

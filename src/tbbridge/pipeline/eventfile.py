@@ -16,10 +16,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from tbbridge import limits
+from tbbridge import disk, limits
 from tbbridge.errors import InvalidItem
 from tbbridge.model import EMBEDDINGS_FOLDER, PROJECTOR_CONFIG, RunName
-from tbbridge.pipeline import disk
 from tbbridge.pipeline.ledger import Opening, Run
 from tbbridge.pipeline.publish import Write
 

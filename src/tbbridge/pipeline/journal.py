@@ -20,9 +20,8 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from tbbridge import limits
+from tbbridge import disk, limits
 from tbbridge.events.tfrecord import Frame, frame, read_frame
-from tbbridge.pipeline import disk
 from tbbridge.pipeline.journal_pb2 import Entry, SegmentHeader
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tbbridge import limits
+from tbbridge import disk, limits
 from tbbridge.errors import Stopping, StorageFailed
 from tbbridge.model import STATE_FOLDER, Batch
-from tbbridge.pipeline import codec, disk
+from tbbridge.pipeline import codec
 from tbbridge.pipeline.checkpoint import write_checkpoint
 from tbbridge.pipeline.door import Ack, Health, Receipt, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar, TypeVarTuple
 
+from tbbridge import disk
 from tbbridge.errors import InvalidBatch, StorageFailed
-from tbbridge.pipeline import disk
 from tbbridge.pipeline.codec import encode_entry
 from tbbridge.pipeline.door import Ack, Receipt, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe

@@ -103,7 +103,7 @@ class AboutTheRun(Core):
             return
         values = getattr(summary, "value", None)
         if values is None:
-            message = f"the summary is a {type(summary).__name__}; give a Summary message, or a kind of tbbridge.kinds"
+            message = f"the summary is of type {type(summary).__name__}; give a Summary message, or a kind of tbbridge.kinds"
             raise InvalidItem("summary", message, "summary")
         for kind in [RawValue(value.SerializeToString()) for value in values]:
             self._kind(kind, global_step, walltime)

@@ -17,14 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tbbridge import limits
+from tbbridge import disk, limits
 from tbbridge.events import event_pb2 as pb
 from tbbridge.events.encode import encode_run
 from tbbridge.events.summaries import encode_file_start
 from tbbridge.events.tfrecord import frame
 from tbbridge.kinds import Embedding
 from tbbridge.model import RunBatch
-from tbbridge.pipeline import disk
 from tbbridge.summary_writer.projector import write_embedding
 
 # Counts the event files of this process: with the process id it makes their names unique on this machine.

@@ -94,7 +94,7 @@ class GlobalSummaryWriter:
         """Log one text at the tag's next step."""
         given: object = text_string
         if not isinstance(given, str):
-            raise InvalidItem("text", f"the text of tag {tag!a} is a {type(given).__name__}; give a str", "text_string")
+            raise InvalidItem("text", f"the text of tag {tag!a} is of type {type(given).__name__}; give a str", "text_string")
         self._log(_Value(checked_tag(tag), Text(checked_tag(tag), text_string), _checked_time(walltime)))
 
     def close(self) -> None:

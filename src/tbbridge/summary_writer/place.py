@@ -27,7 +27,7 @@ class Bridge:
 def find_place(logdir: object, run: str | None, comment: str) -> Path | Bridge:
     """Where a `SummaryWriter` writes. Raises `InvalidItem` for arguments that contradict each other."""
     if logdir is not None and not isinstance(logdir, str | os.PathLike):
-        raise InvalidItem("logdir", f"logdir is a {type(logdir).__name__}; give a path or a URL", "logdir")
+        raise InvalidItem("logdir", f"logdir is of type {type(logdir).__name__}; give a path or a URL", "logdir")
     given = None if logdir is None else os.fsdecode(logdir)
     if not given:
         if from_environment() is not None:

@@ -68,7 +68,7 @@ class Plots(Core):
         """Log a text; TensorBoard shows it as Markdown."""
         given: object = text_string
         if not isinstance(given, str):
-            message = f"the text of tag {tag!a} is a {type(given).__name__}; give a str"
+            message = f"the text of tag {tag!a} is of type {type(given).__name__}; give a str"
             raise InvalidItem("text", message, "text_string")
         self._kind(Text(checked_tag(tag), text_string), global_step, walltime)
 

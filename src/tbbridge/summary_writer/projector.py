@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from tbbridge import disk
 from tbbridge.events.embeddings import encode_embedding
 from tbbridge.kinds import Embedding
-from tbbridge.pipeline import disk
 
 _FOLDER: Final = "projector"
 _CONFIG: Final = "projector_config.pbtxt"

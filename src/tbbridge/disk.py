@@ -1,4 +1,4 @@
-"""The few file operations the pipeline is built from, in one place: complete writes, durable folders, preallocation.
+"""The few file operations that durable files are built from, in one place: complete writes, durable folders, preallocation.
 
 Knows no format. Everything raises OSError as the system gave it; the callers decide what a failure means.
 """
