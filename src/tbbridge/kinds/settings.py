@@ -42,7 +42,7 @@ class HParams(Shared):
                     message = f"the value has over {limits.HPARAM_TEXT_MAX_BYTES} bytes; shorten it"
                     raise InvalidItem("too-large", message, f"values.{name}")
             elif not isinstance(value, bool | int | float):
-                came = f"{value!a:.60} is of type {type(value).__name__}"
+                came = f"{value!a:.60} is a {type(value).__name__}"
                 raise InvalidItem(
                     "hparams", f"{came}; a hyperparameter is a number, a text, or true or false", f"values.{name}"
                 )
