@@ -142,11 +142,27 @@ class ScalarColumns:
 
 @dataclass(frozen=True, slots=True)
 class RunBatch:
-    """What one request holds for one run. Columns of the same tag are joined by the maker (`join_columns`)."""
+    """What one request holds for one run. Columns of the same tag are joined by the maker (`join_columns`).
+
+    `purge_step`: before all else, hide what the run holds from this step on, for a training that goes on from there.
+    """
 
     run: RunName
     scalars: tuple[ScalarColumns, ...] = ()
     summaries: tuple[Summary, ...] = ()
+    purge_step: int | None = None
+    purge_wall_time: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.purge_step is not None:
+            check_step(self.purge_step, "purge_step")
+        if self.purge_wall_time is not None:
+            check_wall_time(self.purge_wall_time, "purge_wall_time")
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there is nothing to write."""
+        return not self.scalars and not self.summaries and self.purge_step is None
 
     @property
     def points(self) -> int:

@@ -98,14 +98,14 @@ def tag_name(name: str) -> TagName:
     return TagName(name)
 
 
-def check_step(step: int) -> int:
+def check_step(step: int, where: str = "step") -> int:
     """A step is a signed 64-bit number, in TensorBoard's files too."""
     if not INT64_MIN <= step <= INT64_MAX:
-        raise InvalidItem("step", f"step {step} does not fit in 64 bits; steps go from -2^63 to 2^63-1", "step")
+        raise InvalidItem("step", f"step {step} does not fit in 64 bits; steps go from -2^63 to 2^63-1", where)
     return step
 
 
-def check_wall_time(wall_time: float) -> float:
+def check_wall_time(wall_time: float, where: str = "wall_time") -> float:
     """Wall time in seconds since 1970. Finite: one NaN makes TensorBoard's data server drop the rest of the file."""
     if not math.isfinite(wall_time):
         raise InvalidItem(

@@ -327,6 +327,19 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with serve(logdir) as bridge:
         for name, case in CASES.items():
             log(case, tbbridge.SummaryWriter(address_in(bridge), run=f"bridge/{folder_of(name)}"))
+        for maker in ("bridge", *MAKERS):  # the same resumed training as below, its second part over a bridge
+            run = f"purged_over_a_bridge/{maker}"
+            first = (
+                tbbridge.SummaryWriter(address_in(bridge), run=run) if maker == "bridge" else MAKERS[maker](str(logdir / run))
+            )
+            with first as writer:
+                for step in range(10):
+                    writer.add_scalar("loss", 0.0, step)
+            with tbbridge.SummaryWriter(address_in(bridge), run=run, purge_step=5) as writer:
+                for step in range(5, 8):
+                    writer.add_scalar("loss", 1.0, step)
+                    writer.flush()
+                writer.add_scalar("end", 1.0, 1)
         assert bridge.end() == 0, bridge.output
     for maker in ("ours", "tensorboardX", "torch"):  # a training that died at step 9, and was resumed by ours from 5
         folder = str(logdir / "purged" / maker)
@@ -379,10 +392,16 @@ def test_both_readers_show_what_theirs_would(viewer: TensorBoard, name: str) -> 
         same(ours, theirs, case.tolerance)
 
 
-@pytest.mark.parametrize("first", ["ours", "tensorboardX", "torch"])
-def test_purge_step_hides_the_old_points_whoever_wrote_them(viewer: TensorBoard, first: str) -> None:
+@pytest.mark.parametrize(
+    "run",
+    [
+        *(f"purged/{first}" for first in ("ours", "tensorboardX", "torch")),
+        *(f"purged_over_a_bridge/{first}" for first in ("bridge", "ours", "tensorboardX", "torch")),
+    ],
+)
+def test_purge_step_hides_the_old_points_whoever_wrote_them(viewer: TensorBoard, run: str) -> None:
     """tensorboardX's and torch's own does so in neither reader when the first process was one of theirs."""
-    shown = [point[1:] for point in viewer.scalars(f"purged/{first}", "loss")]
+    shown = [point[1:] for point in viewer.scalars(run, "loss")]
     assert shown == [(step, 0.0) for step in range(5)] + [(step, 1.0) for step in range(5, 8)]
 
 

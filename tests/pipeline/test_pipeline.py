@@ -190,6 +190,39 @@ async def test_metadata_stands_once_a_tag_and_file(tmp_path: Path) -> None:
     assert described == [True] + [False] * 17
 
 
+async def test_a_purge_is_written_before_the_points_it_comes_with_and_steps_go_on_from_it(tmp_path: Path) -> None:
+    clock = Clock()
+    pipeline = await open_pipeline(tmp_path, clock=clock)
+    await pipeline.submit(batch("a", scalars("x", range(10), range(10)), scalars("y", [1.0], [2])))
+    resumed = Batch((RunBatch(run_name("a"), (scalars("x", [1.0], [5]),), purge_step=5),), "w", 1)
+    receipt = await pipeline.submit(resumed)
+    assert (receipt.accepted, receipt.warnings) == (1, ()), "a step that a purge made free does not go back"
+    assert (await pipeline.submit(resumed)).duplicate
+    await pipeline.submit(batch("a", scalars("x", [1.0]), scalars("y", [1.0])), ack=Ack.WRITTEN)
+    [data] = event_files(tmp_path).values()
+    told = [(event.session_log.status, event.step) for event in events(data) if event.HasField("session_log")]
+    assert told == [(1, 0), (1, 5), (1, 5)]
+    assert points(tmp_path)["a", "x"][10:] == [(5, 1.0), (6, 1.0)]
+    assert points(tmp_path)["a", "y"] == [(2, 1.0), (3, 1.0)]
+    await pipeline.close()
+
+
+async def test_a_purge_alone_is_an_entry_too_and_is_replayed(tmp_path: Path) -> None:
+    live, dead = tmp_path / "live", tmp_path / "dead"
+    pipeline = await open_pipeline(live)
+    await pipeline.submit(batch("a", scalars("x", [1.0, 2.0])))
+    await pipeline.submit(Batch((RunBatch(run_name("a"), purge_step=1),)), ack=Ack.WRITTEN)
+    shutil.copytree(live, dead)
+    await pipeline.close()
+    [(name, data)] = event_files(dead).items()
+    (dead / name).write_bytes(data[:-30])
+    pipeline = await open_pipeline(dead)
+    assert event_files(dead)[name] == data
+    await pipeline.submit(batch("a", scalars("x", [3.0])), ack=Ack.WRITTEN)
+    assert points(dead)["a", "x"] == [(0, 1.0), (1, 2.0), (1, 3.0)]
+    await pipeline.close()
+
+
 async def test_a_second_owner_of_the_folder_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
     pipeline = await open_pipeline(tmp_path)
     with pytest.raises(LogFolderBusy, match="in use by another tbbridge"):

@@ -35,6 +35,8 @@ BAD_RUNS = {
     "run is not an object": (5, "", "type", "this is 5"),
     "run is missing": ({"scalars": []}, "run", "missing", "add it"),
     "run is no text": ({"run": 7}, "run", "type", "7 came where text is wanted"),
+    "purge_step is no whole number": ({"run": "r", "purge_step": 1.5}, "purge_step", "type", "whole number"),
+    "purge_step is too large": ({"run": "r", "purge_step": 2**63}, "purge_step", "step", "64 bits"),
     "run is empty": ({"run": ""}, "run", "run-name", "1 to 512 bytes"),
     "run is too long": ({"run": "r/" * 300 + "r"}, "run", "run-name", "this one has 601"),
     "run leaves the folder": ({"run": "../r"}, "run", "run-name", "'..'"),
@@ -250,6 +252,16 @@ def test_numbers_beyond_a_double_are_infinite_on_both_paths():
     for extra in (b"", b',"NaN"'):
         body = b'{"runs":[{"run":"r","scalars":[{"tag":"t","values":[1e999,-1' + b"0" * 400 + extra + b"]}]}]}"
         assert json_v1.decode_batch(body).batch.runs[0].scalars[0].values[:2].tolist() == [math.inf, -math.inf]
+
+
+def test_a_purge_is_read_with_points_or_alone_and_joins_those_of_its_run():
+    alone, more = (
+        {"run": "r", "purge_step": 5, "purge_wall_time": 2.5},
+        {"run": "r", "scalars": [{"tag": "t", "values": [1.0]}]},
+    )
+    for runs, points in (([alone], 0), ([alone, more], 1), ([more, alone], 1), ([{**alone, **more}], 1)):
+        (run,) = json_v1.decode_batch(body_with(*runs)).batch.runs
+        assert (run.purge_step, run.purge_wall_time, run.points) == (5, 2.5, points)
 
 
 def test_rows_of_a_tag_join_and_a_run_named_twice_is_one():

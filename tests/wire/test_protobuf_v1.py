@@ -42,7 +42,8 @@ def batches(draw: st.DrawFn) -> Batch:
             Histogram(tag_name("raw"), np.array(draw(st.lists(st.floats(), min_size=1, max_size=5))), step=step),
             Histogram(tag_name("ready"), buckets=Buckets(np.zeros(1), np.ones(1), np.ones(1)), wall_time=wall_time),
         )
-        runs.append(RunBatch(run_name(f"run{number}"), tuple(columns), summaries))
+        purge = draw(st.none() | INT64), draw(st.none() | st.floats(-1e18, 1e18))
+        runs.append(RunBatch(run_name(f"run{number}"), tuple(columns), summaries, *purge))
     return Batch(tuple(runs), *draw(st.sampled_from([("", 0), ("w", 1), ("ü", 2**63 - 1)])))
 
 

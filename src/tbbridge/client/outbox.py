@@ -88,6 +88,7 @@ class Outbox:
         self._seq = 0
         self._parcels: deque[Parcel] = deque()
         self._body: Body | None = None
+        self._purges: dict[RunName, int] = {}
         self._tries = 0
         self._odd = 0
         self._away_since: float | None = None
@@ -125,6 +126,10 @@ class Outbox:
             if display_name or description:
                 self._table[number] = Series(run, checked, display_name, description)
             return number
+
+    def purge(self, run: RunName, step: int) -> None:
+        """Hide what `run` holds from `step` on, before the next value of any run is written there."""
+        self._purges[run] = step
 
     def adopt(self, run: Frames) -> None:
         """Remember a run, for as long as the user does, so that flush and close reach its open frame."""
@@ -197,12 +202,15 @@ class Outbox:
             if not self._parcels and not self._load():
                 return None
             parcel = self._parcels.popleft()
-            body = packing.pack(parcel, self._table, self.writer, self._seq + 1)
+            purges = dict(self._purges)
+            body = packing.pack(parcel, self._table, self.writer, self._seq + 1, purges)
             if len(body.raw) > self._batch_bytes and len(parcel) > 1:
                 self._parcels.extendleft(reversed(parcel.halves()))  # very many series: their names weigh too
             else:
                 self._seq += 1
                 self._body = body
+                for run in purges:
+                    self._purges.pop(run, None)
         return self._body
 
     def _load(self) -> bool:
@@ -237,6 +245,7 @@ class Outbox:
         if isinstance(verdict, Smaller) and len(body) > 1:
             self._seq -= 1  # nothing of it was taken, so its number is still free
             self._parcels.extendleft(reversed(body.parcel.halves()))
+            self._purges = {**self._purges, **body.purges}
             self._body = None
             return NO_PAUSE
         if isinstance(verdict, Stored):

@@ -6,10 +6,11 @@ into arrays; it is paid in the sender's thread. The path continues in outbox.py,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -60,6 +61,7 @@ class Body:
     raw: bytes
     parcel: Parcel
     runs: tuple[RunBatch, ...] = field(repr=False)
+    purges: Mapping[RunName, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.parcel)
@@ -105,15 +107,19 @@ def _summary(note: Note, found: list[NotFinite]) -> Summary:
     return Histogram(note.tag, None, content, note.step, note.wall_time, *names)
 
 
-def pack(parcel: Parcel, table: Sequence[Series], writer: str, seq: int) -> Body:
-    """`parcel` as the request number `seq` of `writer`."""
-    by_run: dict[RunName, tuple[list[ScalarColumns], list[Summary]]] = {}
+def pack(
+    parcel: Parcel, table: Sequence[Series], writer: str, seq: int, purges: Mapping[RunName, int] = MappingProxyType({})
+) -> Body:
+    """`parcel` as the request number `seq` of `writer`; `purges`: runs that go on from a step, which hides what they had."""
+    by_run: dict[RunName, tuple[list[ScalarColumns], list[Summary]]] = {run: ([], []) for run in purges}
     for run, column in columns(parcel.points, table):
         by_run.setdefault(run, ([], []))[0].append(column)
     for run, summary in parcel.summaries:
         by_run.setdefault(run, ([], []))[1].append(summary)
-    runs = tuple(RunBatch(run, tuple(scalars), tuple(summaries)) for run, (scalars, summaries) in by_run.items())
-    return Body(encode_batch(Batch(runs, writer, seq)), parcel, runs)
+    runs = tuple(
+        RunBatch(run, tuple(scalars), tuple(summaries), purges.get(run)) for run, (scalars, summaries) in by_run.items()
+    )
+    return Body(encode_batch(Batch(runs, writer, seq)), parcel, runs, purges)
 
 
 def columns(points: Sequence[Point], table: Sequence[Series]) -> Iterator[tuple[RunName, ScalarColumns]]:

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from tbbridge.events.media import encode_audio, encode_graph, encode_image, encode_run_metadata
 from tbbridge.events.scalars import encode_scalars
-from tbbridge.events.summaries import encode_histogram, encode_text
+from tbbridge.events.summaries import encode_histogram, encode_purge, encode_text
 from tbbridge.events.tables import (
     encode_custom_scalars,
     encode_hparams,
@@ -40,15 +40,19 @@ from tbbridge.model import (
 
 
 def encode_run(batch: RunBatch, described: Container[str]) -> bytes | bytearray:
-    """The records of a settled batch: scalars (ordered as scalars.py says), then summaries in their order.
+    """The records of a settled batch: its purge, scalars (ordered as scalars.py says), then summaries in their order.
 
     The first value of each tag that is not in `described` carries the tag's metadata: TensorBoard never shows a tag whose first
     tensor came without, and ignores what comes later. Raises ValueError if steps, wall times or buckets are missing.
     """
     scalars = encode_scalars(batch.scalars, described)
-    if not batch.summaries:
+    if not batch.summaries and batch.purge_step is None:
         return scalars
     parts: list[bytes | bytearray] = [scalars]
+    if batch.purge_step is not None:
+        if batch.purge_wall_time is None:
+            raise ValueError(f"the purge of run {batch.run!a} has no wall time; settle the batch before encoding it")
+        parts.insert(0, encode_purge(batch.purge_wall_time, batch.purge_step))
     met = {column.tag for column in batch.scalars}
     for summary in batch.summaries:
         parts.append(_encode_summary(summary, described=summary.tag in met or summary.tag in described))

@@ -27,10 +27,21 @@ def encode_file_start(wall_time: float, *, session_start: bool) -> bytes:
     """
     opening = pb.Event(wall_time=wall_time, file_version=_FILE_VERSION, source_metadata=pb.SourceMetadata(writer=_WRITER))
     start = frame(opening.SerializeToString())
-    if session_start:
-        session = pb.Event(wall_time=wall_time, session_log=pb.SessionLog(status=pb.SessionLog.START))
-        start += frame(session.SerializeToString())
-    return start
+    return start + _encode_session_start(wall_time, 0) if session_start else start
+
+
+def encode_purge(wall_time: float, step: int) -> bytes:
+    """The records that hide what the run's files hold from `step` on in TensorBoard's Python reader.
+
+    Two, because the first one in a run never purges, and files that other programs left there may have none. TensorBoard's
+    data server ignores them: there each tag hides its own points from the first new step on.
+    """
+    return 2 * _encode_session_start(wall_time, step)
+
+
+def _encode_session_start(wall_time: float, step: int) -> bytes:
+    session = pb.Event(wall_time=wall_time, step=step, session_log=pb.SessionLog(status=pb.SessionLog.START))
+    return frame(session.SerializeToString())
 
 
 def encode_text(text: Text, *, described: bool) -> bytes:

@@ -128,6 +128,11 @@ class Ledger:
 def _note(run: Run, batch: RunBatch, undo: list[Callable[[], object]] | None) -> frozenset[str]:
     """Enter a settled batch in its run's tags; return the tags that are new there."""
     fresh = []
+    if batch.purge_step is not None:
+        for tag, entry in _purged(run.tags, batch.purge_step):
+            if undo is not None:
+                undo.append(_restore(run.tags, tag, run.tags[tag]))
+            run.tags[tag] = entry
     last: list[tuple[str, Kind, int]] = [
         (column.tag, Kind.SCALAR, int(column.steps[-1])) for column in batch.scalars if column.steps is not None
     ]
@@ -141,6 +146,11 @@ def _note(run: Run, batch: RunBatch, undo: list[Callable[[], object]] | None) ->
             undo.append(_restore(tags, tag, before))
         tags[tag] = (kind, step)
     return frozenset(fresh)
+
+
+def _purged(tags: dict[str, tuple[Kind, int]], step: int) -> list[tuple[str, tuple[Kind, int]]]:
+    """The tags as they are once all from `step` on is hidden: their steps go on from there."""
+    return [(tag, (kind, min(last, step - 1))) for tag, (kind, last) in tags.items()]
 
 
 def _restore(tags: dict[str, tuple[Kind, int]], tag: str, before: tuple[Kind, int] | None) -> Callable[[], object]:
@@ -235,7 +245,7 @@ class _Settling:
             if known is not None and not self._is_live(known):
                 known = None
             settled = self._run(asked, known, f"runs[run={asked.run!a}]")
-            if settled.scalars or settled.summaries:
+            if not settled.is_empty:
                 found.append((settled, known))
         if self.errors and not partial:
             return  # before any folder is made: what is refused leaves no trace
@@ -267,6 +277,8 @@ class _Settling:
     def _run(self, asked: RunBatch, known: Run | None, path: str) -> RunBatch:
         """Everything in `asked` that can be stored, with nothing left open."""
         tags = known.tags if known is not None else {}
+        if asked.purge_step is not None:
+            tags = dict(_purged(tags, asked.purge_step))
         embeddings = dict(known.embeddings) if known is not None else {}
         here: dict[str, tuple[Kind, int]] = {}
         scalars: list[ScalarColumns] = []
@@ -298,7 +310,10 @@ class _Settling:
                 summary = self._renamed(summary, position)  # noqa: PLW2901 - the same one, told apart
             summaries.append(self._summary(summary, step, place))
             (embeddings if kind is Kind.EMBEDDING else here)[summary.tag] = (kind, step)
-        return RunBatch(asked.run, tuple(scalars), tuple(summaries))
+        if asked.purge_step is None:
+            return RunBatch(asked.run, tuple(scalars), tuple(summaries))
+        purge_wall_time = self._now if asked.purge_wall_time is None else asked.purge_wall_time
+        return RunBatch(asked.run, tuple(scalars), tuple(summaries), asked.purge_step, purge_wall_time)
 
     def _column(self, column: ScalarColumns, before: int | None, path: str) -> tuple[ScalarColumns, Int64s]:
         count = len(column.values)

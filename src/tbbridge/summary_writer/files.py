@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from tbbridge import disk, limits
-from tbbridge.events import event_pb2 as pb
 from tbbridge.events.encode import encode_run
-from tbbridge.events.summaries import encode_file_start
-from tbbridge.events.tfrecord import frame
+from tbbridge.events.summaries import encode_file_start, encode_purge
 from tbbridge.kinds import Embedding
 from tbbridge.model import RunBatch
 from tbbridge.summary_writer.projector import write_embedding
@@ -129,7 +127,7 @@ class LocalFiles:
         start = encode_file_start(wall_time, session_start=not present)
         if self._purge_step is not None and run not in self._begun:
             # TensorBoard's Python reader takes a run's first START for no restart: of two, one counts, whoever wrote before.
-            start += 2 * _session_start(wall_time, self._purge_step)
+            start += encode_purge(wall_time, self._purge_step)
         self._begun.add(run)
         file.unwritten.append(start)
         return file
@@ -178,11 +176,6 @@ class LocalFiles:
 def _is_gone(file: _File) -> bool:
     """Whether somebody deleted the file; they want the run afresh, or not at all."""
     return not file.path.exists() if file.fd is None else os.fstat(file.fd).st_nlink == 0
-
-
-def _session_start(wall_time: float, step: int) -> bytes:
-    session = pb.Event(wall_time=wall_time, step=step, session_log=pb.SessionLog(status=pb.SessionLog.START))
-    return frame(session.SerializeToString())
 
 
 def _missing(folder: Path) -> Iterator[Path]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 from tbbridge.client.backlog import Backlog
 from tbbridge.client.client import Client
 from tbbridge.model import RunName, run_name
-
-logger = logging.getLogger("tbbridge.summary_writer")
 
 
 class RemoteDestination:
@@ -18,13 +14,10 @@ class RemoteDestination:
         self._base = run_name(run)
         self._address = address
         self._interval_s = flush_secs
+        self._purge_step = purge_step
+        self._purged: set[RunName] = set()  # what a reopened writer, or a forked child, must not hide
         self.reopen()
-        if purge_step is not None:
-            logger.warning(
-                "purge_step=%d does not reach a bridge: TensorBoard's fast reader hides old points of a tag from the first new "
-                "step on, and its slow one shows both",
-                purge_step,
-            )
+        self.run_name("")
 
     def reopen(self) -> None:
         """A new client; series numbers begin anew."""
@@ -47,8 +40,12 @@ class RemoteDestination:
         return f"{self._client.address}/{self._base}"
 
     def run_name(self, sub_run: str) -> RunName:
-        """The run of this name below ours, '' being ours; raises `InvalidItem`."""
-        return run_name(f"{self._base}/{sub_run}") if sub_run else self._base
+        """The run of this name below ours, '' being ours; raises `InvalidItem`. Its first use purges it, if that is asked."""
+        run = run_name(f"{self._base}/{sub_run}") if sub_run else self._base
+        if self._purge_step is not None and run not in self._purged:
+            self._purged.add(run)
+            self._client.outbox.purge(run, self._purge_step)
+        return run
 
     def series(self, run: RunName, tag: str, display_name: str = "", description: str = "") -> int:
         """The number of this (run, tag); raises `InvalidItem` for a tag that cannot be."""

@@ -108,4 +108,5 @@ def _run_of(batches: Sequence[RunBatch]) -> RunBatch:
         return batches[0]
     columns = [column for batch in batches for column in batch.scalars]
     summaries = [summary for batch in batches for summary in batch.summaries]
-    return RunBatch(batches[0].run, join_columns(columns), tuple(summaries))
+    purging = next((batch for batch in batches if batch.purge_step is not None), batches[0])
+    return RunBatch(batches[0].run, join_columns(columns), tuple(summaries), purging.purge_step, purging.purge_wall_time)

@@ -18,14 +18,18 @@ class WriteRequest(_message.Message):
     def __init__(self, writer: _Optional[bytes] = ..., seq: _Optional[int] = ..., runs: _Optional[_Iterable[_Union[RunBatch, _Mapping]]] = ...) -> None: ...
 
 class RunBatch(_message.Message):
-    __slots__ = ("run", "scalars", "summaries")
+    __slots__ = ("run", "scalars", "summaries", "purge_step", "purge_wall_time")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SCALARS_FIELD_NUMBER: _ClassVar[int]
     SUMMARIES_FIELD_NUMBER: _ClassVar[int]
+    PURGE_STEP_FIELD_NUMBER: _ClassVar[int]
+    PURGE_WALL_TIME_FIELD_NUMBER: _ClassVar[int]
     run: bytes
     scalars: _containers.RepeatedCompositeFieldContainer[ScalarColumns]
     summaries: _containers.RepeatedCompositeFieldContainer[Summary]
-    def __init__(self, run: _Optional[bytes] = ..., scalars: _Optional[_Iterable[_Union[ScalarColumns, _Mapping]]] = ..., summaries: _Optional[_Iterable[_Union[Summary, _Mapping]]] = ...) -> None: ...
+    purge_step: int
+    purge_wall_time: float
+    def __init__(self, run: _Optional[bytes] = ..., scalars: _Optional[_Iterable[_Union[ScalarColumns, _Mapping]]] = ..., summaries: _Optional[_Iterable[_Union[Summary, _Mapping]]] = ..., purge_step: _Optional[int] = ..., purge_wall_time: _Optional[float] = ...) -> None: ...
 
 class ScalarColumns(_message.Message):
     __slots__ = ("tag", "steps", "values", "wall_times", "display_name", "description")

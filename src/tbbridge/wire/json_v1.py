@@ -95,7 +95,8 @@ def _clean_run(item: schema.RunBatch) -> RunBatch | None:
         else:
             summaries.append(summary_of(summary))
     columns.extend(_clean_rows(tag, same) for tag, same in rows.items())
-    return RunBatch(name, join_columns(columns), tuple(summaries)) if columns or summaries else None
+    run = RunBatch(name, join_columns(columns), tuple(summaries), item.get("purge_step"), item.get("purge_wall_time"))
+    return None if run.is_empty else run
 
 
 def _clean_rows(tag: str, rows: Sequence[schema.Scalar]) -> ScalarColumns:
@@ -180,7 +181,7 @@ def _careful_run(item: object, errors: ItemErrors, path: str) -> RunBatch | None
             errors.add(ItemError(f"{path}.{field}", "type", message))
     made = _checked(_RUN, _FIELDS_OF_RUN, item, path, errors)
     name = None if made is None else errors.attempt(path, run_name, made["run"])
-    if name is None:
+    if made is None or name is None:
         return None
     columns = list(_careful_columns(lists.get("scalars", []), errors, path))
     rows: list[ScalarRow] = []
@@ -191,7 +192,9 @@ def _careful_run(item: object, errors: ItemErrors, path: str) -> RunBatch | None
         else:
             summaries.append(summary)
     joined = errors.attempt(path, join_columns, columns + errors.columns_of(rows)) or ()
-    return RunBatch(name, joined, tuple(summaries)) if joined or summaries else None
+    purge = made.get("purge_step"), made.get("purge_wall_time")
+    run = errors.attempt(path, RunBatch, name, joined, tuple(summaries), *purge)
+    return None if run is None or run.is_empty else run
 
 
 def _careful_columns(items: Iterable[Any], errors: ItemErrors, path: str) -> Iterator[ScalarColumns]:

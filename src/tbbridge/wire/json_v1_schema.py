@@ -134,6 +134,16 @@ class RunBatch(TypedDict):
     ]
     scalars: NotRequired[Annotated[list[ScalarColumns], FailFast(), Field(description="Many points of one tag each.")]]
     summaries: NotRequired[Annotated[list[Summary], FailFast(), Field(description="One value each, of any kind.")]]
+    purge_step: NotRequired[
+        Annotated[
+            Int64,
+            Field(
+                description="A training that goes on from this step: TensorBoard stops showing what the run holds from it on, "
+                "and what this and later requests bring takes its place."
+            ),
+        ]
+    ]
+    purge_wall_time: NotRequired[Annotated[Finite, Field(description="Seconds since 1970. Left out: the time of receipt.")]]
 
 
 @with_config(shape(WRITE_EXAMPLE))

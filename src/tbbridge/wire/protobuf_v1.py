@@ -44,6 +44,10 @@ def run_to_message(run: RunBatch) -> pb.RunBatch:
         if column.description:
             added.description = column.description.encode()
     message.summaries.extend(map(summary_to_message, run.summaries))
+    if run.purge_step is not None:
+        message.purge_step = run.purge_step
+    if run.purge_wall_time is not None:
+        message.purge_wall_time = run.purge_wall_time
     return message
 
 
@@ -103,7 +107,10 @@ def run_from_message(message: pb.RunBatch, errors: ItemErrors, path: str) -> Run
         elif made is not None:
             summaries.append(made)
     joined = errors.attempt(path, join_columns, columns + errors.columns_of(rows)) or ()
-    return RunBatch(name, joined, tuple(summaries)) if joined or summaries else None
+    purge_step = message.purge_step if message.HasField("purge_step") else None
+    purge_wall_time = message.purge_wall_time if message.HasField("purge_wall_time") else None
+    run = errors.attempt(path, RunBatch, name, joined, tuple(summaries), purge_step, purge_wall_time)
+    return None if run is None or run.is_empty else run
 
 
 def _column(message: pb.ScalarColumns) -> ScalarColumns:
