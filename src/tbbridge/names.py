@@ -108,9 +108,7 @@ def check_step(step: int, where: str = "step") -> int:
 def check_wall_time(wall_time: float, where: str = "wall_time") -> float:
     """Wall time in seconds since 1970. Finite: one NaN makes TensorBoard's data server drop the rest of the file."""
     if not math.isfinite(wall_time):
-        raise InvalidItem(
-            "wall-time", f"wall_time is {wall_time}; give finite seconds since 1970, or leave it out", "wall_time"
-        )
+        raise InvalidItem("wall-time", f"{where} is {wall_time}; give finite seconds since 1970, or leave it out", where)
     return wall_time
 
 
