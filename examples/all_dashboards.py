@@ -16,6 +16,7 @@ import argparse
 import importlib.util
 import itertools
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from sklearn.decomposition import PCA
 from train_digits import BATCH, CLASSES, HIDDEN, Network
 
 import tbbridge
+from tbbridge.kinds import RunMetadata
+from tbbridge.names import tag_name
 
 Array: TypeAlias = NDArray[np.float64]
 Floats: TypeAlias = NDArray[np.float32]
@@ -134,6 +137,7 @@ def run_gallery(writer: tbbridge.SummaryWriter, learn: Digits, validate: Digits,
     show_shapes(writer, learn)
     show_embedding(writer, network, learn)
     show_graph(writer, network)
+    show_profile(writer, network, validate)
 
 
 def show_curves(writer: tbbridge.SummaryWriter, network: Network, learn: Digits, validate: Digits, step: int) -> None:
@@ -347,11 +351,33 @@ def show_graph(writer: tbbridge.SummaryWriter, network: Network) -> None:
     writer.add_graph(torch.nn.Sequential(first, torch.nn.ReLU(), second, torch.nn.Softmax(dim=1)), torch.zeros(1, 64))
 
 
+def show_profile(writer: tbbridge.SummaryWriter, network: Network, digits: Digits) -> None:
+    """Graphs, as a session run: how long each layer takes for all digits, as it was measured just now."""
+    inputs, times = digits.pixels, [time.perf_counter()]
+    for weights, biases in zip(network.weights, network.biases, strict=True):
+        inputs = np.maximum(inputs @ weights + biases, 0)
+        times.append(time.perf_counter())
+    nodes = b""
+    for name, (start, end) in zip(("hidden", "output"), itertools.pairwise(times), strict=True):
+        # NodeExecStats of tensorflow/core/framework/step_stats.proto: its name, when it began, how long it took
+        begun, took = (max(1, round(seconds * 1e6)) for seconds in (start, end - start))
+        nodes += field(2, field(1, name.encode()) + b"\x10" + varint(begun) + b"\x28" + varint(took))
+    run_metadata = field(1, field(1, field(1, b"/cpu:0") + nodes))
+    writer.add_summary(RunMetadata(tag_name("forward pass"), run_metadata), STEPS)
+
+
+def varint(number: int) -> bytes:
+    """A number as protobuf writes it: seven bits a byte, the lowest first."""
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + varint(number >> 7)
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of protobuf that holds bytes, a text or a message."""
+    return bytes([number << 3 | 2]) + varint(len(content)) + content
+
+
 def drawn_graph() -> bytes:
     """The network as a GraphDef (tensorflow/core/framework/graph.proto), which is small enough to be spelled out in bytes."""
-
-    def field(number: int, content: bytes) -> bytes:
-        return bytes([number << 3 | 2, len(content)]) + content  # a length-delimited field of fewer than 128 bytes
 
     def node(name: str, operation: str, *inputs: str) -> bytes:
         parts = field(1, name.encode()) + field(2, operation.encode())

@@ -342,6 +342,10 @@ def test_graphs(viewer: TensorBoard, given: dict[str, Notes]) -> None:
     graph = content.decode()
     assert graph.count('op: "aten::linear"') == 2
     assert 'op: "aten::softmax"' in graph
+    assert viewer.ask("plugin/graphs/info")[GALLERY]["tags"]["forward pass"]["profile"]
+    _, content = viewer.raw("plugin/graphs/run_metadata", run=GALLERY, tag="forward pass")
+    profile = content.decode()
+    assert [line.strip() for line in profile.splitlines() if "name" in line] == ['node_name: "hidden"', 'node_name: "output"']
 
 
 def test_the_graph_drawn_by_hand_is_one_that_tensorboard_reads(tmp_path: Path) -> None:
