@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,11 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("tbbridge", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("tbbridge")
+
+# A shell has the jobs that it starts in the background ignore Ctrl-C, and what is ignored is inherited by every child: those
+# that the tests send a Ctrl-C would never end.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Commands set the levels of the first two, uvicorn those of the others; all for the process, not for what runs in it.

@@ -58,7 +58,7 @@ class Edge:
             if status:  # an answer cut off in the middle; uvicorn closes the connection
                 return
             await problem(Stopping(_STOPPED), form_of_scope(scope))(scope, receive, counting_send)
-        except Exception:
+        except Exception:  # whatever nobody below foresaw: the log gets the cause, the sender an id, and neither is lost
             number = secrets.token_hex(4)
             log.exception("error %s in %s %s", number, scope["method"], _route(scope))
             if status:  # the answer is under way and cannot be taken back; uvicorn closes the connection
