@@ -207,6 +207,19 @@ async def test_a_purge_is_written_before_the_points_it_comes_with_and_steps_go_o
     await pipeline.close()
 
 
+async def test_a_purge_from_the_very_first_step_fits_the_checkpoint(tmp_path: Path) -> None:
+    least = -(2**63)
+    pipeline = await open_pipeline(tmp_path)
+    await pipeline.submit(batch("a", scalars("x", [1.0, 2.0])))
+    await pipeline.submit(Batch((RunBatch(run_name("a"), (scalars("x", [3.0, 4.0], [least, 7]),), purge_step=least),)))
+    await pipeline.submit(Batch((RunBatch(run_name("a"), purge_step=least),)), ack=Ack.WRITTEN)
+    await pipeline.close()
+    pipeline = await open_pipeline(tmp_path)
+    await pipeline.submit(batch("a", scalars("x", [5.0], [least])), ack=Ack.WRITTEN)
+    assert points(tmp_path)["a", "x"][-1] == (least, 5.0)
+    await pipeline.close()
+
+
 async def test_a_purge_alone_is_an_entry_too_and_is_replayed(tmp_path: Path) -> None:
     live, dead = tmp_path / "live", tmp_path / "dead"
     pipeline = await open_pipeline(live)

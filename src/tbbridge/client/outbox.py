@@ -245,22 +245,29 @@ class Outbox:
         if isinstance(verdict, Smaller) and len(body) > 1:
             self._seq -= 1  # nothing of it was taken, so its number is still free
             self._parcels.extendleft(reversed(body.parcel.halves()))
-            self._purges = {**self._purges, **body.purges}
+            self._keep_purges(body)
             self._body = None
             return NO_PAUSE
         if isinstance(verdict, Stored):
             self._stored(body, verdict)
         else:
+            if isinstance(verdict, Smaller):
+                self._keep_purges(body)
             errors = verdict.errors if isinstance(verdict, Refused) else ()
             self._refuse(len(body), Refused(answer.status, verdict.reason, errors))
         self._done()
         return NO_PAUSE
+
+    def _keep_purges(self, body: Body) -> None:
+        """The body was not taken, for a reason in its values or on the way: the next one hides what it was to hide."""
+        self._purges = {**body.purges, **self._purges}
 
     def _retry(self, verdict: Later) -> Pause:
         self._tries += 1
         self._odd += verdict.is_odd
         if self._odd >= limits.CLIENT_ODD_ANSWERS_MAX and self._body is not None:
             self._refuse(len(self._body), Refused(verdict.status, f"{verdict.reason} ({self._odd} tries)"))
+            self._keep_purges(self._body)
             self._done()
             return NO_PAUSE
         self._retries += 1

@@ -21,9 +21,9 @@ class Image(Shared):
     def __post_init__(self) -> None:
         check_summary(self)
         check_count(len(self.images), limits.IMAGES_MAX, "images", "an image summary")
+        check_size(self.size_bytes, "images")
         for position, image in enumerate(self.images):
             read_picture(image, f"images[{position}]")
-        check_size(self.size_bytes, "images")
 
     @property
     def size_bytes(self) -> int:
@@ -41,9 +41,9 @@ class Audio(Shared):
     def __post_init__(self) -> None:
         check_summary(self)
         check_count(len(self.clips), limits.AUDIO_CLIPS_MAX, "clips", "an audio summary")
+        check_size(self.size_bytes, "clips")
         for position, clip in enumerate(self.clips):
             read_sound(clip, f"clips[{position}]")
-        check_size(self.size_bytes, "clips")
 
     @property
     def size_bytes(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from tbbridge.errors import InvalidItem
 from tbbridge.kinds.shared import Shared, check_summary
 from tbbridge.media import read_picture
 from tbbridge.names import Float32s, Float64s, Int32s, TagName, UInt8s, utf8_length
+
+# What TensorBoard's file holds of a number in a table.
+_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,8 @@ class PrCurve(Shared):
         if not 2 <= shape[1] <= limits.PR_CURVE_MAX_THRESHOLDS:
             message = f"the curve has {shape[1]} thresholds; give 2 to {limits.PR_CURVE_MAX_THRESHOLDS}"
             raise InvalidItem("pr-curve", message, "table")
-        if not np.isfinite(self.table).all() or (self.table < 0).any():
-            message = "the table holds a negative number, NaN or infinity; counts, precision and recall are numbers from 0 up"
+        if not (np.isfinite(self.table).all() and (self.table >= 0).all() and (self.table <= _FLOAT32_MAX).all()):
+            message = "the table holds a negative number, NaN or infinity, or more than a 32-bit float can; counts start at 0"
             raise InvalidItem("pr-curve", message, "table")
 
     @property

@@ -20,6 +20,7 @@ from tbbridge.events.histograms import bucketize
 from tbbridge.kinds import settled
 from tbbridge.model import (
     INT64_MAX,
+    INT64_MIN,
     Batch,
     Embedding,
     Histogram,
@@ -149,8 +150,9 @@ def _note(run: Run, batch: RunBatch, undo: list[Callable[[], object]] | None) ->
 
 
 def _purged(tags: dict[str, tuple[Kind, int]], step: int) -> list[tuple[str, tuple[Kind, int]]]:
-    """The tags as they are once all from `step` on is hidden: their steps go on from there."""
-    return [(tag, (kind, min(last, step - 1))) for tag, (kind, last) in tags.items()]
+    """The tags as they are once all from `step` on is hidden: their steps go on from there, as far as 64 bits reach."""
+    before = max(INT64_MIN, step - 1)
+    return [(tag, (kind, min(last, before))) for tag, (kind, last) in tags.items()]
 
 
 def _restore(tags: dict[str, tuple[Kind, int]], tag: str, before: tuple[Kind, int] | None) -> Callable[[], object]:

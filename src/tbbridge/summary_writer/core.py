@@ -96,6 +96,7 @@ class Core:
     ) -> None:
         max_queue = 10 if max_queue is None else max_queue
         flush_secs = 120.0 if flush_secs is None else flush_secs
+        self.max_queue, self.flush_secs, self.filename_suffix = max_queue, flush_secs, filename_suffix
         self._now = now
         self._default_step = 0
         self._series: dict[str, int] = {}
@@ -254,6 +255,14 @@ class Core:
     def get_logdir(self) -> str:
         """The folder, or the address and run of the bridge."""
         return self.logdir
+
+    @property
+    def log_dir(self) -> str:
+        """torch's name for `logdir`."""
+        return self.logdir
+
+    def _get_file_writer(self) -> Self:  # what scripts that replace torch's add_hparams reach for
+        return self
 
     @property
     def file_writer(self) -> Self:

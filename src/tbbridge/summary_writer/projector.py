@@ -6,8 +6,10 @@ appended in one write, so that several processes may log to one run.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -32,10 +34,15 @@ def write_embedding(run_folder: Path, embedding: Embedding) -> None:
     while _tensor_name(encoded.config) in listed:  # the Projector shows one embedding of a name
         encoded = encode_embedding(replace(embedding, display_name=f"{name} ({number})"), folder)
         number += 1
-    for path, content in encoded.files:
-        _write(run_folder / path, content, os.O_EXCL)
-    disk.sync_path(run_folder / folder)
-    _write(config, encoded.config, os.O_APPEND)
+    try:
+        for path, content in encoded.files:
+            _write(run_folder / path, content)
+        disk.sync_path(run_folder / folder)
+        # Its own line break first: whoever wrote the last line may have left it open.
+        _append(config, b"\n" * bool(listed) + encoded.config)
+    except OSError:
+        shutil.rmtree(run_folder / folder, ignore_errors=True)  # the next try makes another: do not fill the disk with halves
+        raise
     disk.sync_path(run_folder)
 
 
@@ -57,13 +64,22 @@ def _tensor_name(config: bytes) -> bytes:
     return next(line for line in config.splitlines() if b"tensor_name:" in line)
 
 
-def _write(path: Path, content: bytes, flags: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flags, 0o644)
+def _write(path: Path, content: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_EXCL, 0o644)
     try:
-        if flags & os.O_APPEND:
-            os.write(fd, content)  # a few hundred bytes: whole, or the disk is full
-        else:
-            disk.write_all(fd, content, 0)
+        disk.write_all(fd, content, 0)
+        disk.sync_data(fd)
+    finally:
+        os.close(fd)
+
+
+def _append(path: Path, content: bytes) -> None:
+    """Append in one call, since others may list theirs at the same time; half an entry would take the page down, so it goes."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_APPEND, 0o644)
+    try:
+        if (written := os.write(fd, content)) < len(content):
+            os.ftruncate(fd, os.fstat(fd).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         disk.sync_data(fd)
     finally:
         os.close(fd)

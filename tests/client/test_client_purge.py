@@ -1,0 +1,30 @@
+"""A purge that travels with the first body is not lost with it: it belongs to the run, not to the values beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tbbridge.client.answers import Answer
+from tbbridge.client.backlog import Note
+from tbbridge.client.outbox import Outbox
+from tbbridge.model import run_name, tag_name
+
+RUN = run_name("r")
+
+
+def purges(outbox: Outbox, tag: str) -> list[int | None]:
+    """What the next body asks for, which carries one text."""
+    outbox.backlog.add(Note(RUN, tag_name(tag), "x", 100, 1.0))
+    outbox.all_due()
+    body = outbox.next_body()
+    assert body is not None
+    return [run.purge_step for run in body.runs]
+
+
+@pytest.mark.parametrize(("status", "again"), [(200, None), (413, 100)])
+def test_a_purge_goes_with_the_next_body_if_the_first_was_too_large(status: int, again: int | None) -> None:
+    outbox = Outbox("x", max_points=1000, max_bytes=10**6, batch_bytes=10**6)
+    outbox.purge(RUN, 100)
+    assert purges(outbox, "first") == [100]
+    outbox.answered(Answer(status, "application/json", "", b'{"accepted": 1, "duplicate": false}'))
+    assert purges(outbox, "second") == [again]
