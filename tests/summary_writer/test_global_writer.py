@@ -121,6 +121,48 @@ except RuntimeError as error:
     assert "told: the process that owns the global writer" in ended.stdout
 
 
+KILLED = """
+import os, signal, sys, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from tbbridge import GlobalSummaryWriter
+from tbbridge.summary_writer import global_writer
+global_writer._SEND_WAIT_S = global_writer._CLOSE_WAIT_S = 0.5
+writer = GlobalSummaryWriter(sys.argv[1])
+writer.add_scalar("a", 1.0)
+with writer._lock:  # the owner is slow: the pipe fills up
+    child = os.fork()
+    if child == 0:
+        while True:
+            writer.add_text("long", "x" * 200_000)
+    time.sleep(0.5)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+writer.add_scalar("a", 2.0)
+another = os.fork()
+if another == 0:
+    try:
+        writer.add_scalar("a", 3.0)
+    except RuntimeError as error:
+        print("told:", error, flush=True)
+    os._exit(0)
+os.waitpid(another, 0)
+start = time.monotonic()
+{close}
+print("closed after", time.monotonic() - start)
+"""
+
+
+@pytest.mark.parametrize("close", ["writer.close()", ""], ids=["closed", "left to the end of the program"])
+def test_a_child_killed_while_it_sends_does_not_hold_up_the_others(tmp_path: Path, close: str) -> None:
+    command = [sys.executable, "-c", KILLED.replace("{close}", close), str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 0, ended.stderr
+    assert "told: the way to the global writer" in ended.stdout
+    assert float(ended.stdout.split("closed after")[1]) < 5
+    assert "was killed, or is stuck, while it sent" in ended.stderr
+    assert scalars(tmp_path) == {"a": [(0, 1.0), (1, 2.0)]}
+
+
 def test_every_module_gets_the_same_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TBBRIDGE_URL", raising=False)

@@ -2,7 +2,8 @@
 
 TensorBoard shows a tag rightly only if its points stand in one file in the order of their steps. So one process writes, the one
 that made the writer; its children send what they log through a pipe, and a thread of the owner gives each value the next step
-of its tag. A child's call returns when the pipe has the value, so none is lost when the child ends.
+of its tag. A child's call returns when the pipe has the value, so none is lost when the child ends. A child that is killed
+while it sends takes the pipe's lock with it and leaves half a message: nobody waits without a bound for the lock or the thread.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final
 
 from tbbridge import convert
 from tbbridge.client.values import Number, Step, as_float, as_wall_time
@@ -28,6 +29,11 @@ from tbbridge.summary_writer.writer import SummaryWriter
 
 logger = logging.getLogger("tbbridge.summary_writer")
 
+_SEND_WAIT_S: Final = 30.0  # a child, for the others that send
+_CLOSE_WAIT_S: Final = 2.0  # the owner, for a child in the middle of a message; and again for its own thread then
+_DRAIN_WAIT_S: Final = 60.0  # the owner, for its thread, when all messages are whole and only the disk can be slow
+_POLL_S: Final = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class _Value:
@@ -36,10 +42,6 @@ class _Value:
     tag: str
     content: float | Summary
     walltime: float | None
-
-
-# What goes through the pipe; None ends the owner's thread.
-_Message: TypeAlias = _Value | None
 
 
 class GlobalSummaryWriter:
@@ -75,8 +77,13 @@ class GlobalSummaryWriter:
         reader, self._pipe = multiprocessing.Pipe(duplex=False)
         self._reader: Connection | None = reader
         self._pipe_lock = multiprocessing.get_context("spawn").Lock()  # which forked processes can use as well
+        self._ending = threading.Event()  # the thread takes what is in the pipe, and ends
+        self._given_up = threading.Event()  # the thread takes nothing more
         self._thread = threading.Thread(
-            target=_receive, args=(reader, weakref.WeakMethod(self._write)), name="tbbridge-global-writer", daemon=True
+            target=_receive,
+            args=(reader, weakref.WeakMethod(self._write), self._ending, self._given_up),
+            name="tbbridge-global-writer",
+            daemon=True,
         )
         self._thread.start()
         self._is_closed = False
@@ -102,12 +109,29 @@ class GlobalSummaryWriter:
         if os.getpid() != self._owner or self._is_closed:
             return
         self._is_closed = True
-        with self._pipe_lock:
-            self._pipe.send(None)
-        self._thread.join()
-        self.smw.close()
-        if GlobalSummaryWriter._shared is self:
-            GlobalSummaryWriter._shared = None
+        try:
+            self._end_thread()
+        finally:
+            if GlobalSummaryWriter._shared is self:
+                GlobalSummaryWriter._shared = None
+            self.smw.close()
+
+    def _end_thread(self) -> None:
+        has_lock = self._pipe_lock.acquire(timeout=_CLOSE_WAIT_S)
+        try:
+            self._ending.set()
+            self._thread.join(_DRAIN_WAIT_S if has_lock else _CLOSE_WAIT_S)
+            if self._thread.is_alive():
+                self._given_up.set()
+                self._pipe.close()  # so that the rest of half a message does not come for ever, once the children have ended
+            if self._thread.is_alive() or not has_lock:
+                logger.warning(
+                    "a process was killed, or is stuck, while it sent to the global writer of %s; what it sent last is lost",
+                    self._logdir,
+                )
+        finally:
+            if has_lock:
+                self._pipe_lock.release()
 
     @property
     def file_writer(self) -> SummaryWriter:
@@ -134,8 +158,15 @@ class GlobalSummaryWriter:
             self._reader.close()
             self._reader = None
         try:
-            with self._pipe_lock:
+            if not self._pipe_lock.acquire(timeout=_SEND_WAIT_S):
+                raise RuntimeError(
+                    f"the way to the global writer of {self._logdir} is blocked, probably by a process that was killed while it"
+                    " logged; the value is not logged: restart the program, and let its processes end by themselves"
+                )
+            try:
                 self._pipe.send(value)
+            finally:
+                self._pipe_lock.release()
         except BrokenPipeError:
             raise RuntimeError(f"the process that owns the global writer of {self._logdir} is gone or closed it") from None
 
@@ -160,19 +191,30 @@ class _Child(GlobalSummaryWriter):
         self._reader = None
 
 
-def _receive(pipe: Connection, write: Callable[[], Callable[[_Value], None] | None]) -> None:
-    """The owner's thread: write what the children send, until None comes or the writer is gone."""
+def _receive(
+    pipe: Connection,
+    write: Callable[[], Callable[[_Value], None] | None],
+    ending: threading.Event,
+    given_up: threading.Event,
+) -> None:
+    """The owner's thread: write what the children send, until the end is told or the writer is gone."""
     try:
-        while (value := pipe.recv()) is not None:
+        while True:
+            is_last = ending.is_set()  # before the look into the pipe, which holds all there will be then
+            if not pipe.poll(0 if is_last else _POLL_S):
+                if is_last or write() is None:
+                    return
+                continue
+            value: _Value = pipe.recv()
             target = write()
-            if target is None:
+            if target is None or given_up.is_set():
                 return
             try:
                 target(value)
             except TBBridgeError as error:  # it has been queued; the owner's next call raises the same
                 logger.warning("a value from another process: %s", error)
             del target  # or the writer would live until the next value
-    except EOFError:
+    except (EOFError, OSError):  # the last process ended, perhaps in the middle of a message
         return
     finally:
         pipe.close()
