@@ -7,6 +7,7 @@ import pytest
 
 from tbbridge.errors import InvalidItem
 from tbbridge.kinds import Audio, Image, PrCurve
+from tbbridge.media import read_picture
 from tbbridge.names import tag_name
 
 T = tag_name("t")
@@ -29,3 +30,8 @@ def test_what_is_too_large_in_all_is_refused_before_any_of_it_is_read(
     monkeypatch.setattr(f"tbbridge.kinds.media.{reader}", read)
     with pytest.raises(InvalidItem, match="bytes"):
         kind(T, (bytes(20 * 1024 * 1024),) * 3)
+
+
+def test_a_jpeg_that_is_all_padding_is_given_up_soon() -> None:
+    with pytest.raises(InvalidItem, match="header is cut short or damaged"):
+        read_picture(b"\xff\xd8" + b"\xff" * 200_000 + b"\xc0\0\x0b\x08\0\1\0\1\1", "image")

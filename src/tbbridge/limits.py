@@ -25,6 +25,8 @@ DECODED_MAX_BYTES: Final = 64 * MiB
 # Values, lists and objects in one JSON body, counted by its commas and brackets. As Python objects one of them takes up to 72
 # bytes, so this holds a parse below 600 MB; JSON at eight bytes a value reaches DECODED_MAX_BYTES first.
 JSON_MAX_VALUES: Final = 8 * MiB
+# A body up to this length is decoded on the event loop, about 10 ms of JSON at the most; a longer one in a thread.
+DECODE_INLINE_MAX_BYTES: Final = 256 * KiB
 # All bodies being read and parsed at one time. Parsed JSON needs up to six times its length; this keeps 1 GiB machines safe.
 BODIES_IN_FLIGHT_MAX_BYTES: Final = 128 * MiB
 # From the first bytes of a body to its last. 32 MiB then need 4 Mbit/s; a sender that stalls must not hold memory for ever.
@@ -53,6 +55,8 @@ SUMMARY_MAX_BYTES: Final = 24 * MiB
 # Images of one value, as TensorFlow's writers keep; the page shows them side by side.
 IMAGES_MAX: Final = 64
 # Pixels of one image: 8192 x 8192, as much as every browser can draw. A header may promise 2^62 of them in a hundred bytes,
+# Markers and padding bytes before a JPEG's frame header; cameras write some dozens. Looked at one by one: 10 ms for all.
+JPEG_MARKERS_MAX: Final = 64 * KiB
 # and whoever shows the picture has to unpack it.
 IMAGE_MAX_PIXELS: Final = 64 * MiB
 # Clips of one value, and what a WAV may say of itself: studio gear ends at 768 kHz; eight channels are 7.1 sound.

@@ -78,7 +78,7 @@ def _png(raw: bytes) -> Picture:
 
 def _jpeg(raw: bytes) -> Picture:
     at = 2
-    while True:
+    for _ in range(limits.JPEG_MARKERS_MAX):
         if raw[at] != 0xFF:
             raise KeyError(at)
         marker = raw[at + 1]
@@ -95,6 +95,7 @@ def _jpeg(raw: bytes) -> Picture:
         if length < 2:
             raise KeyError(length)
         at += length
+    raise KeyError("frame")
 
 
 def read_sound(raw: bytes, where: str) -> Sound:

@@ -6,6 +6,7 @@ parse, validate and copy them. FastAPI still has the route's signature, and make
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Final
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,7 @@ from fastapi import Body, FastAPI, Query
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tbbridge import limits
 from tbbridge.errors import InvalidQuery, ItemError, TBBridgeError
 from tbbridge.pipeline.door import Ack, Receipt
 from tbbridge.server import openapi
@@ -89,7 +91,10 @@ async def _write(scope: Scope, receive: Receive, service: Service) -> Answer:
     query = scope["query_string"]
     ack, partial = _read_query(query) if query else (Ack.JOURNALED, False)
     async with body_of(head, receive, service) as body:
-        collected = form.decode_batch(body, partial=partial)
+        if len(body) <= limits.DECODE_INLINE_MAX_BYTES:
+            collected = form.decode_batch(body, partial=partial)
+        else:
+            collected = await asyncio.to_thread(form.decode_batch, body, partial=partial)
     batch = collected.batch
     if batch.runs or batch.writer:
         receipt = await service.door.submit(batch, ack=ack, partial=partial)
