@@ -169,6 +169,46 @@ def test_refused_when_made(make: Callable[[], object], where: str, says: str) ->
     assert says in raised.value.message
 
 
+SCALAR = b"\n\x01t\x15\0\0\x80?"
+
+
+def inside(number: int, content: bytes) -> bytes:
+    """A field of bytes, as protobuf writes it."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def varint(number: int) -> bytes:
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + varint(number >> 7)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        SCALAR + inside(7, b"\xff"),
+        *[b"\n\x01t" + inside(8, inside(number, b"\x80")) for number in (9, 12, 13, 14, 15, 16, 17)],
+        b"\n\x01t" + inside(8, inside(15, inside(3, inside(2, inside(2, inside(2, b"\xff")))))),
+        b"\n\x01t" + inside(8, inside(15, b"\xff")) + SCALAR[3:],
+        b"\n\x01t" + SCALAR[3:] + inside(3, b""),
+        SCALAR + inside(9, inside(3, b"\xff")),
+    ],
+)
+def test_what_tensorboards_own_proto_cannot_parse_or_ours_does_not_know_does_not_reach_a_file(value: bytes) -> None:
+    with pytest.raises(InvalidItem) as raised:
+        RawValue(value)
+    assert raised.value.where == "value"
+
+
+def test_a_second_value_does_not_hide_an_unknown_field_in_the_first() -> None:
+    with pytest.raises(InvalidItem, match="twice"):
+        RawValue(b"\n\x01t" + inside(8, inside(15, b"\xff")) + SCALAR[3:])
+    with pytest.raises(InvalidItem, match="does not know"):
+        RawValue(b"\n\x01t" + inside(8, inside(15, b"")))
+
+
+def test_a_node_name_passes() -> None:
+    assert raw(simple_value=1.0, node_name="grün").tag == "t"
+
+
 def hparams_without_value(data_class: int) -> RawValue:
     data = plugin_data_pb2.HParamsPluginData(session_start_info=plugin_data_pb2.SessionStartInfo())
     return raw("hparams", data.SerializeToString(), data_class)

@@ -66,10 +66,45 @@ def check_value(raw: bytes, where: str) -> ForeignValue:
     if field is None and (plugin != "hparams" or value.metadata.data_class):
         message = "the value is empty, or of a kind that TensorBoard no longer shows; send a simple_value, image, audio, histo"
         raise InvalidItem("raw", message + " or tensor", where)
+    _check_known(value, raw, where)
     _check_content(data.plugin_name, data.content, where)
     if field == "tensor":
         _check_foreign_tensor(plugin, value.tensor, where)
     return ForeignValue(value.tag, plugin)
+
+
+def _check_known(value: summary_pb2.Summary.Value, raw: bytes, where: str) -> None:
+    """Nothing in the value is left to TensorBoard's parser alone: what ours skips, its own may fail at, for good."""
+    size = value.ByteSize()
+    value.DiscardUnknownFields()  # those of the messages inside too
+    if value.ByteSize() != size:
+        message = "the value has fields that tbbridge does not know, such as a tensor's variants or resources; leave them out"
+        raise InvalidItem("raw", message, where)
+    # A second field of the oneof would replace the first one, and what was unknown in it.
+    seen: set[int] = set()
+    at = 0
+    while at < len(raw):
+        key, at = _varint(raw, at)
+        number = 0 if key >> 3 in (2, 3, 4, 5, 6, 8) else key >> 3
+        if number in seen:
+            message = "the value has a field twice, or values of two kinds; send what SerializeToString of one Value gave"
+            raise InvalidItem("raw", message, where)
+        seen.add(number)
+        wire_type = key & 7
+        if wire_type == 2:
+            length, at = _varint(raw, at)
+            at += length
+        else:
+            at += 4  # simple_value, the only field that is of another type
+
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    """The number at `at`, of bytes that protobuf could parse, and where the next thing begins."""
+    number = shift = 0
+    while raw[at] & 0x80:
+        number |= (raw[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+    return number | raw[at] << shift, at + 1
 
 
 def _check_foreign_tensor(plugin: str, tensor: summary_pb2.TensorProto, where: str) -> None:
