@@ -62,10 +62,14 @@ def tensor(plugin: str, dtype: int, shape: tuple[int, ...] = (), content: bytes 
     for size in shape:
         value.tensor.tensor_shape.dim.add(size=size)
     for name, numbers in fields.items():
-        getattr(value.tensor, name).extend(numbers)
+        if isinstance(numbers, bytes):
+            value.tensor.tensor_content = numbers
+        else:
+            getattr(value.tensor, name).extend(numbers)
     return RawValue(value.SerializeToString())
 
 
+HPARAMS = plugin_data_pb2.HParamsPluginData(session_start_info=plugin_data_pb2.SessionStartInfo()).SerializeToString()
 BAD: list[tuple[Callable[[], object], str, str]] = [
     (lambda: Text("t", "x", display_name="x" * 2000), "display_name", "shorten it"),
     (lambda: Text("t", "x", description="\ud800"), "description", "lone surrogate"),
@@ -154,6 +158,28 @@ BAD: list[tuple[Callable[[], object], str, str]] = [
     (lambda: raw("mesh", b"", simple_value=1.0), "value", "no shape"),
     (lambda: raw("hparams", b"", simple_value=1.0), "value", "is empty"),
     (lambda: raw("hparams", plugin_data_pb2.HParamsPluginData().SerializeToString(), 2), "value", "is empty"),
+    (lambda: Tensor("t", "float32", (0, 2**40, 2**40), b""), "shape", "no array can have"),
+    (lambda: tensor("custom_scalars", 7, (2**50,), string_val=[b""]), "value", "this one 1"),
+    (lambda: tensor("scalars", 1, (2**29,), float_val=[1.0]), "value", "this one 1"),
+    (lambda: tensor("scalars", 1, float_val=[1.0, 2.0]), "value", "this one 2"),
+    (lambda: tensor("scalars", 1, (1,), float_val=[1.0]), "value", "without dimensions"),
+    (lambda: tensor("scalars", 2, double_val=[1.0]), "value", "shows float32"),
+    (lambda: tensor("scalars", 1, tensor_content=b"ab"), "value", "this one 2"),
+    (lambda: tensor("", 99, float_val=[1.0]), "value", "dtype is 99"),
+    (lambda: tensor("", 0), "value", "dtype is 0"),
+    (lambda: tensor("", 11, int_val=[1]), "value", "dtype is 11"),
+    (lambda: tensor("", 3, float_val=[1.0]), "value", "int_val"),
+    (lambda: tensor("", 3, int_val=[1], tensor_content=bytes(4)), "value", "and more"),
+    (lambda: tensor("", 3, (-1,)), "value", "none negative"),
+    (lambda: tensor("", 3, (0, 2**40, 2**40)), "value", "no array can have"),
+    (lambda: tensor("", 3, (1,) * 33, int_val=[1]), "value", "at most 32"),
+    (lambda: tensor("", 4, int_val=[256]), "value", "0 to 255"),
+    (lambda: tensor("", 19, half_val=[-1]), "value", "0 to 65535"),
+    (lambda: tensor("", 8, scomplex_val=[1.0]), "value", "has 2"),
+    (lambda: tensor("", 7, tensor_content=b"a"), "value", "string_val"),
+    (lambda: tensor("audio", 1, (1,), float_val=[1.0]), "value", "audio page"),
+    (lambda: tensor("histograms", 2, (2, 2), double_val=[1.0] * 4), "value", "[k, 3]"),
+    (lambda: tensor("hparams", 22, content=HPARAMS, uint32_val=[1]), "value", "cannot read uint32"),
     (lambda: tensor("scalars", 1), "value", "holds no number"),
     (lambda: tensor("text", 7, string_val=[b"\xff"]), "value", "not UTF-8"),
     (lambda: tensor("custom_scalars", 7, string_val=[b"\xff"]), "value", "Layout"),
@@ -228,6 +254,11 @@ def test_hyperparameters_forwarded_without_a_value_pass_only_in_the_form_that_te
         (raw(image=Theirs.Image(encoded_image_string=b"anything")), "images"),
         (raw("of-somebody", b"\xff\xff", simple_value=1.0), "of-somebody"),
         (tensor("scalars", 1, float_val=[2.0]), "scalars"),
+        (tensor("scalars", 1, tensor_content=bytes(4)), "scalars"),
+        (tensor("", 3, (0, 3)), ""),
+        (tensor("", 18, (1,), dcomplex_val=[1.0, 2.0]), ""),
+        (tensor("", 14, (2,), half_val=[1, 2]), ""),
+        (tensor("audio", 7, (1, 2), string_val=[b"wav", b"about"]), "audio"),
         (tensor("text", 7, string_val=["grün".encode()]), "text"),
     ],
 )

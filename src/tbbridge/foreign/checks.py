@@ -6,11 +6,14 @@ unparsed reaches a file. protobuf is loaded with the first check: most programs 
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from tbbridge import limits
 from tbbridge.errors import InvalidItem
 
 if TYPE_CHECKING:
@@ -19,6 +22,41 @@ if TYPE_CHECKING:
     from tbbridge.foreign import summary_pb2
 
 M = TypeVar("M", bound="Message")
+
+# As many of the largest elements, complex128, as numpy can address.
+_MAX_ELEMENTS: Final = 2**59 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How a TensorProto holds elements of one type: `size` bytes in tensor_content, `parts` numbers in `field`."""
+
+    dtype: str
+    field: str
+    size: int
+    parts: int = 1
+    range: tuple[int, int] | None = None
+
+
+_KINDS: Final = {
+    "DT_FLOAT": _Kind("float32", "float_val", 4),
+    "DT_DOUBLE": _Kind("float64", "double_val", 8),
+    "DT_HALF": _Kind("float16", "half_val", 2, range=(0, 2**16 - 1)),
+    "DT_BFLOAT16": _Kind("bfloat16", "half_val", 2, range=(0, 2**16 - 1)),
+    "DT_INT8": _Kind("int8", "int_val", 1, range=(-(2**7), 2**7 - 1)),
+    "DT_INT16": _Kind("int16", "int_val", 2, range=(-(2**15), 2**15 - 1)),
+    "DT_INT32": _Kind("int32", "int_val", 4),
+    "DT_INT64": _Kind("int64", "int64_val", 8),
+    "DT_UINT8": _Kind("uint8", "int_val", 1, range=(0, 2**8 - 1)),
+    "DT_UINT16": _Kind("uint16", "int_val", 2, range=(0, 2**16 - 1)),
+    "DT_UINT32": _Kind("uint32", "uint32_val", 4),
+    "DT_UINT64": _Kind("uint64", "uint64_val", 8),
+    "DT_BOOL": _Kind("bool", "bool_val", 1),
+    "DT_COMPLEX64": _Kind("complex64", "scomplex_val", 8, parts=2),
+    "DT_COMPLEX128": _Kind("complex128", "dcomplex_val", 16, parts=2),
+    "DT_STRING": _Kind("string", "string_val", 0),
+}
+_VALUE_FIELDS: Final = ("tensor_content", *sorted({kind.field for kind in _KINDS.values()}))
 
 # Values without metadata, by their field: the plugin for which TensorBoard takes them.
 _PLUGIN_OF_FIELD: Final = {"simple_value": "scalars", "image": "images", "audio": "audio", "histo": "histograms"}
@@ -107,16 +145,45 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
     return number | raw[at] << shift, at + 1
 
 
+def check_shape(shape: Sequence[int], where: str) -> None:
+    """Numpy, and so TensorBoard, can make an array of this shape, be it an empty one; `InvalidItem` if not."""
+    if len(shape) > limits.TENSOR_MAX_RANK or not all(0 <= size < 2**63 for size in shape):
+        message = f"the shape is {list(shape[:40])}; give at most {limits.TENSOR_MAX_RANK} dimensions, none negative"
+        raise InvalidItem("tensor", message, where)
+    # Numpy leaves out a 0 when it counts; of a shape without one, as many elements have to come.
+    if 0 in shape and math.prod(size for size in shape if size) > _MAX_ELEMENTS:
+        raise InvalidItem("tensor", f"the shape is {list(shape)}, which no array can have; give a smaller one", where)
+
+
 def _check_foreign_tensor(plugin: str, tensor: summary_pb2.TensorProto, where: str) -> None:
+    """TensorBoard reads the tensor without an error, and without making more of it than came."""
     from tbbridge.foreign import summary_pb2
 
-    name = summary_pb2.DataType.Name(tensor.dtype) if tensor.dtype in summary_pb2.DataType.values() else str(tensor.dtype)
-    if plugin == "scalars" and not (tensor.tensor_content or tensor.float_val or tensor.double_val):
+    known = summary_pb2.DataType.values()
+    kind = _KINDS.get(summary_pb2.DataType.Name(tensor.dtype)) if tensor.dtype in known else None
+    if kind is None:
+        raise InvalidItem("tensor", f"the tensor's dtype is {tensor.dtype}, which TensorBoard's pages do not read", where)
+    shape = [dim.size for dim in itertools.islice(tensor.tensor_shape.dim, limits.TENSOR_MAX_RANK + 1)]
+    check_shape(shape, where)
+    elements, shown = math.prod(shape), f"a {kind.dtype} tensor of the shape {shape}"
+    filled = [name for name in _VALUE_FIELDS if len(getattr(tensor, name))]
+    if plugin == "scalars" and not filled:
         raise InvalidItem("raw", "the scalar's tensor holds no number; send a float in float_val or tensor_content", where)
-    dtype = "string" if tensor.dtype == summary_pb2.DT_STRING else name
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
-    if dtype == "string":
-        _check_fits(plugin, dtype, shape, tensor.string_val, where)
+    strange = [name for name in filled if name != kind.field and (name != "tensor_content" or not kind.size)]
+    if strange or len(filled) > 1:
+        name = (strange or filled)[0]
+        message = f"{shown} has {name}{'' if strange else ' and more'}; its elements belong in {kind.field}"
+        raise InvalidItem("tensor", message + (" or, all of them, in tensor_content" if kind.size else ""), where)
+    field = filled[0] if filled else kind.field
+    each = kind.size if field == "tensor_content" else kind.parts
+    values = getattr(tensor, field)
+    if len(values) != elements * each:
+        raise InvalidItem("length", f"{shown} has {elements * each} in {field}, this one {len(values)}", where)
+    if kind.range is not None and field != "tensor_content" and values:
+        low, high = kind.range
+        if min(values) < low or max(values) > high:
+            raise InvalidItem("tensor", f"{shown} has values in {field} beyond {low} to {high}", where)
+    _check_fits(plugin, kind.dtype, shape, tensor.string_val, where)
 
 
 def _check_fits(plugin: str, dtype: str, shape: Sequence[int], strings: Sequence[bytes], where: str) -> None:
@@ -131,6 +198,10 @@ def _check_fits(plugin: str, dtype: str, shape: Sequence[int], strings: Sequence
     if plugin == "images" and (dtype != "string" or len(shape) != 1 or len(strings) < 2):
         message = f"{shown} came for the images page, which shows strings [width, height, image, ...]"
         raise InvalidItem("tensor", message, where)
+    if plugin in _contents() and dtype in ("bfloat16", "uint32", "uint64"):  # tensor_util.make_ndarray raises
+        raise InvalidItem("tensor", f"{shown} came for the {plugin} page, which cannot read {dtype}; send another dtype", where)
+    if plugin == "audio" and (dtype != "string" or len(shape) not in (1, 2)):
+        raise InvalidItem("tensor", f"{shown} came for the audio page, which shows strings [clip, ...]", where)
     if plugin == "text":
         _check_strings(strings, shown, dtype, where)
     if plugin == "custom_scalars":

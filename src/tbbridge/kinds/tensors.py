@@ -56,9 +56,7 @@ class Tensor(Shared):
         check_summary(self)
         if self.dtype not in DTYPE_BYTES:
             raise InvalidItem("tensor", f"dtype is {self.dtype!a:.60}; send one of {', '.join(DTYPE_BYTES)}", "dtype")
-        if len(self.shape) > limits.TENSOR_MAX_RANK or not all(0 <= size < 2**63 for size in self.shape):
-            message = f"the shape is {list(self.shape)}; give at most {limits.TENSOR_MAX_RANK} dimensions, none negative"
-            raise InvalidItem("tensor", message, "shape")
+        checks.check_shape(self.shape, "shape")
         elements = math.prod(self.shape)
         if self.dtype == "string":
             came, wanted, where = len(self.strings), elements, "strings"
