@@ -463,6 +463,38 @@ def test_a_folder_that_cannot_be_made_is_told_at_once(tmp_path: Path) -> None:
         SummaryWriter(tmp_path / "file" / "run")
 
 
+def test_a_sub_run_whose_folder_is_a_file_loses_only_its_own_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LOCAL_QUEUE_MAX_POINTS", 50)
+    (tmp_path / "loss").write_text("the user's")
+    writer = SummaryWriter(tmp_path)
+    for step, value in POINTS:
+        with contextlib.suppress(WriteFailed):
+            writer.add_scalars("loss", {"train": value}, step)
+        with contextlib.suppress(WriteFailed):
+            writer.add_scalar("acc", value, step)
+    with pytest.raises(WriteFailed, match="loss"):
+        writer.flush()
+    assert scalars(tmp_path) == {"acc": POINTS}
+    with contextlib.suppress(WriteFailed):
+        writer.add_scalar("acc", 100.0, 100)
+    with pytest.raises(WriteFailed, match=r"loss.*closed, and what waited is lost"):
+        writer.close()
+    assert scalars(tmp_path) == {"acc": [*POINTS, (100, 100.0)]}
+
+
+def test_a_sub_run_is_written_when_its_folder_can_be_made_again(tmp_path: Path) -> None:
+    (tmp_path / "loss").write_text("the user's")
+    writer = SummaryWriter(tmp_path)
+    for step in range(2):
+        with contextlib.suppress(WriteFailed):
+            writer.add_scalars("loss", {"train": 1.0}, step)
+        with pytest.raises(WriteFailed, match="loss"):
+            writer.flush()
+    (tmp_path / "loss").unlink()
+    writer.close()
+    assert scalars(tmp_path / "loss" / "train") == {"loss": [(0, 1.0), (1, 1.0)]}
+
+
 def test_a_run_folder_deleted_under_a_writer_begins_anew(tmp_path: Path) -> None:
     writer = SummaryWriter(tmp_path / "run")
     writer.add_scalar("loss", 1.0, 0)

@@ -83,7 +83,8 @@ class LocalFiles:
         file.described.update(summary.tag for summary in batch.summaries)
 
     def write(self) -> None:
-        """Write what is encoded. Raises OSError; the same bytes are kept then for the next call."""
+        """Write what is encoded. Raises OSError when all was tried; what failed is kept then, with the same bytes."""
+        failure: OSError | None = None
         for run, file in list(self._files.items()):
             if not file.unwritten:
                 continue
@@ -91,10 +92,16 @@ class LocalFiles:
                 self._forget(run)
                 continue
             data = b"".join(file.unwritten)
-            disk.write_all(self._opened(run, file), data, file.length)
+            try:
+                disk.write_all(self._opened(run, file), data, file.length)
+            except OSError as error:
+                failure = failure or error
+                continue
             file.unwritten.clear()
             file.length += len(data)
             file.synced = False
+        if failure is not None:
+            raise failure
 
     def sync(self) -> None:
         """Return when all that was written is on the disk itself, with the files' names."""

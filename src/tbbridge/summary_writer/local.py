@@ -2,18 +2,20 @@
 
 The log calls see the same face as a client's backlog: `points`, `level`, `rise`, `add`. The difference is at the end of their
 patience: nothing is ever dropped; when too much waits, the call that logs writes it out itself. A write error is raised by the
-next call, by `flush` and by `close`; what was logged waits meanwhile, and is tried again. Encoding and files are in files.py.
+next call, by `flush` and by `close`; what was logged waits meanwhile, and is tried again. A run that cannot have an event file
+does not hold up the other runs. Encoding and files are in files.py.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat, starmap
 from pathlib import Path
 from typing import Final, Self
@@ -32,6 +34,7 @@ logger = logging.getLogger("tbbridge.summary_writer")
 _STOP: Final = "stop"
 _WRITE: Final = "write"
 _CLOSE: Final = "close"
+_WHOLE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})  # no run's fault: trying others is idle
 
 
 class LocalDestination:
@@ -206,15 +209,46 @@ class LocalDestination:
             try:
                 with self._told():
                     self._files.write()
-                    while self._pending or self._take():
-                        while self._pending:
-                            self._files.encode(self._pending[0], time.time())
-                            self._pending.popleft()
-                        self._files.write()
-                    if sync:
-                        self._files.sync()
+                    refused: dict[RunName, tuple[OSError, list[RunBatch]]] = {}
+                    try:
+                        while self._pending or self._take():
+                            self._encode_pending(refused)
+                            self._files.write()
+                        if sync:
+                            self._files.sync()
+                    finally:
+                        self._keep(batch for _, batches in refused.values() for batch in batches)
+                    for error, _ in refused.values():
+                        raise error
             finally:
                 self._is_writing = False
+
+    def _encode_pending(self, refused: dict[RunName, tuple[OSError, list[RunBatch]]]) -> None:
+        """Encode all of `_pending`; batches of runs that can have no file go to `refused`. Raises OSError for a full disk."""
+        while self._pending:
+            batch = self._pending[0]
+            if batch.run in refused:
+                refused[batch.run][1].append(batch)
+            else:
+                try:
+                    self._files.encode(batch, time.time())
+                except OSError as error:
+                    if error.errno in _WHOLE_DISK:
+                        raise
+                    refused[batch.run] = error, [batch]
+            self._pending.popleft()
+
+    def _keep(self, refused: Iterable[RunBatch]) -> None:
+        """Have the batches of runs that cannot be written wait for the next try: the newest of them, within the bounds."""
+        kept: deque[RunBatch] = deque()
+        points = size = 0
+        for batch in reversed(list(refused)):
+            points += batch.points
+            size += sum(summary.size_bytes for summary in batch.summaries)
+            if points > limits.LOCAL_QUEUE_MAX_POINTS or size > limits.LOCAL_QUEUE_MAX_BYTES:
+                break
+            kept.appendleft(batch)
+        self._pending.extendleft(reversed(kept))
 
     @property
     def is_behind(self) -> bool:
