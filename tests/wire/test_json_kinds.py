@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 import wave
 from base64 import b64encode
 from typing import Any
@@ -204,3 +205,47 @@ def test_a_wrong_item_is_named_and_with_partial_left_out_alone(item: dict[str, A
     collected = json_v1.decode_batch(body, partial=True)
     assert [one.path for one in collected.rejected] == [error.path]
     assert [summary.tag for summary in collected.batch.runs[0].summaries] == ["good"]
+
+
+WIDE: list[Any] = ["x" * 4000, *[""] * 100_000]
+
+
+@pytest.mark.parametrize(
+    ("item", "place"),
+    [
+        ({"kind": "image", "array": WIDE}, "array"),
+        ({"kind": "audio", "samples": WIDE, "sample_rate": 8000}, "samples"),
+        ({"kind": "audio", "samples": [0, *WIDE], "sample_rate": 8000}, "samples"),
+        ({"kind": "pr_curve", "labels": WIDE, "predictions": [1]}, "labels"),
+        ({"kind": "mesh", "vertices": [WIDE]}, "vertices"),
+        ({"kind": "mesh", "vertices": VERTICES.tolist(), "colors": WIDE}, "colors"),
+        ({"kind": "mesh", "vertices": VERTICES.tolist(), "faces": [[[0]], WIDE]}, "faces"),
+        ({"kind": "embedding", "matrix": [[0], WIDE]}, "matrix"),
+        ({"kind": "tensor", "values": [0, *WIDE]}, "values"),
+        ({"kind": "tensor", "values": WIDE, "dtype": "float32"}, "values"),
+        ({"kind": "tensor", "values": [0, *WIDE], "dtype": "string"}, "values"),
+    ],
+)
+def test_texts_among_numbers_do_not_fill_the_memory(item: dict[str, Any], place: str) -> None:
+    body = json.dumps({"runs": [{"run": "r", "summaries": [{"tag": "t", **item}]}]}).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidBatch) as raised:
+            json_v1.decode_batch(body)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert raised.value.errors[0].path == f"runs[0].summaries[0].{place}"
+    assert most < 64 * 1024 * 1024
+
+
+def test_a_tensor_of_texts_takes_one_long_text_among_many_short_ones() -> None:
+    tracemalloc.start()
+    try:
+        made = taken("tensor", tag="t", values=WIDE)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(made, Tensor)
+    assert (made.dtype, len(made.strings)) == ("string", len(WIDE))
+    assert most < 64 * 1024 * 1024

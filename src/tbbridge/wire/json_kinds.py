@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Final, TypedDict, TypeVar, TypeVarTuple, assert_never
 
 import numpy as np
@@ -44,6 +45,9 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _COUNTS: Final = ("true_positives", "false_positives", "true_negatives", "false_negatives", "precision", "recall")
+
+_NUMBERS: Final = frozenset((int, float, bool))
+_JSON_NAMES: Final[dict[type, str]] = {str: "texts", dict: "objects", type(None): "null"}
 
 
 class _Shared(TypedDict):
@@ -113,6 +117,28 @@ def _converted(where: str, convert: Callable[[*Ts], T], *values: *Ts) -> T:
         raise InvalidItem(error.item_code, error.message, where) from None
 
 
+def _leaves(values: list[Any]) -> set[type]:
+    """The types of what is in the lists, level by level, so that a million rows take no longer than a million numbers."""
+    found: set[type] = set()
+    level = values
+    while level:
+        types = set(map(type, level))
+        found |= types
+        if list not in types:
+            break
+        level = list(chain.from_iterable(level if len(types) == 1 else [one for one in level if type(one) is list]))
+    return found - {list}
+
+
+def _only_numbers(values: list[Any], where: str) -> list[Any]:
+    """`values`, if numpy may see them: of one long text among many short ones it makes as many long ones."""
+    strange = _leaves(values) - _NUMBERS
+    if strange:
+        came = " and ".join(sorted(_JSON_NAMES.get(kind, kind.__name__) for kind in strange))
+        raise InvalidItem("values", f"{came} came among the values; give an array of numbers", where)
+    return values
+
+
 def _one_of(item: object, *names: str) -> str:
     """Which of the fields `names` is there; exactly one must be."""
     assert isinstance(item, dict)  # noqa: S101 - a TypedDict
@@ -143,7 +169,8 @@ def _image(item: kinds.Image) -> Image:
     if _one_of(item, "images", "array") == "images":
         images = tuple(_bytes(one, f"images[{position}]") for position, one in enumerate(item["images"]))
     else:
-        images = _converted("array", pictures.image, tag, _pixels(item["array"]), item.get("dataformats")).images
+        array = _pixels(_only_numbers(item["array"], "array"))
+        images = _converted("array", pictures.image, tag, array, item.get("dataformats")).images
     return Image(tag, images, **_shared(item))
 
 
@@ -172,6 +199,8 @@ def _audio(item: kinds.Audio) -> Audio:
 
 def _numbers(values: list[Any]) -> Float64s:
     """Samples that happen to be whole (0, 1) are floats all the same: JSON does not tell them apart."""
+    if _leaves(values) - _NUMBERS:
+        raise InvalidItem("type", "something else than numbers came; send numbers in lists of equal length")
     try:
         array = np.array(values)
     except ValueError:
@@ -190,7 +219,8 @@ def _pr_curve(item: kinds.PrCurve) -> PrCurve:
         mixed = [name for name in _COUNTS if name in item]
         if mixed:
             raise InvalidItem("pr-curve", "labels came, and counts too; send one of the two forms", mixed[0])
-        given = tag, item["labels"], item["predictions"], item.get("num_thresholds", 127), item.get("weights")
+        labels = _only_numbers(item["labels"], "labels")
+        given = tag, labels, item["predictions"], item.get("num_thresholds", 127), item.get("weights")
         table = _converted("predictions", curves.pr_curve, *given).table
     else:
         rows = [item.get(name) for name in _COUNTS]
@@ -207,13 +237,16 @@ def _counted(tag: str, rows: list[Any]) -> PrCurve:
 
 def _mesh(item: kinds.Mesh) -> Mesh:
     tag = tag_name(item["tag"])
+    for name in ("vertices", "colors", "faces"):
+        if name in item:
+            _only_numbers(item[name], name)
     made = meshes.mesh(tag, item["vertices"], item.get("colors"), item.get("faces"), item.get("config"))
     return Mesh(tag, made.vertices, made.colors, made.faces, made.config, **_shared(item))
 
 
 def _embedding(item: kinds.Embedding) -> Embedding:
     tag = tag_name(item["tag"])
-    matrix = _converted("matrix", embeddings.embedding, tag, item["matrix"]).matrix
+    matrix = _converted("matrix", embeddings.embedding, tag, _only_numbers(item["matrix"], "matrix")).matrix
     metadata = item.get("metadata")
     rows = None if metadata is None else tuple((row,) if isinstance(row, str) else tuple(row) for row in metadata)
     header, sprite, size = item.get("header"), item.get("sprite"), item.get("sprite_size")
@@ -242,6 +275,10 @@ def _tensor(item: kinds.Tensor) -> Tensor:
     plugin = item.get("plugin_name", "")
     plugin_content = _bytes(item.get("plugin_content", ""), "plugin_content")
     if _one_of(item, "values", "content") == "values":
+        if item.get("dtype", "string") != "string" or _leaves(item["values"]) != {
+            str
+        }:  # texts only: numpy keeps them as they are
+            _only_numbers(item["values"], "values")
         values = _converted("values", _typed, item["values"], item.get("dtype"))
         made = _converted("values", tensors.tensor, tag, values, "", b"")
         dtype, shape, content, strings = made.dtype, made.shape, made.content, made.strings
