@@ -345,6 +345,57 @@ def test_the_end_of_a_program_loses_nothing(tmp_path: Path) -> None:
     assert scalars(tmp_path) == {"loss": [(0, 1.0)]}
 
 
+FORKED_UNDER_A_READER = """
+import os, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tbbridge import SummaryWriter
+writer = SummaryWriter(sys.argv[1])
+reader = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0})
+for step in range(5):
+    writer.add_scalar("loss", step, step)
+    writer.flush()
+    reader.Reload()
+    if step < 3:
+        child = os.fork()
+        if child == 0:
+            writer.add_scalar("child", 1.0, step)
+            writer.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        reader.Reload()
+writer.close()
+reader.Reload()
+print([event.step for event in reader.Scalars("loss")], [event.step for event in reader.Scalars("child")])
+"""
+
+
+def test_a_live_reader_sees_what_is_logged_after_a_forked_child_logged(tmp_path: Path) -> None:
+    assert program(FORKED_UNDER_A_READER, tmp_path) == "[0, 1, 2, 3, 4] [0, 1, 2]\n"
+    assert len(event_files(tmp_path)) == 7
+
+
+FORKED_AT_ONCE = """
+import os, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from tbbridge import SummaryWriter
+writer = SummaryWriter(sys.argv[1])
+child = os.fork()
+for step in range(100):
+    writer.add_scalar("loss" if child else "child", step, step)
+    writer.flush()
+writer.close()
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+def test_processes_that_log_by_turns_do_not_make_files_for_ever(tmp_path: Path) -> None:
+    program(FORKED_AT_ONCE, tmp_path)
+    assert scalars(tmp_path) == {"loss": POINTS, "child": POINTS}
+    assert len(event_files(tmp_path)) <= 3
+
+
 FORK = """
 import os, sys, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -364,11 +415,14 @@ assert os.waitpid(child, 0)[1] == 0
 
 def test_a_fork_in_the_middle_gives_the_child_a_file_of_its_own(tmp_path: Path) -> None:
     program(FORK, tmp_path)
-    parents, childs = sorted((scalars_of(path) for path in event_files(tmp_path)), key=len, reverse=True)
-    if "child" in parents:
-        parents, childs = childs, parents
-    assert parents == {"parent": [(step, float(step)) for step in range(200)]}
-    assert childs == {"child": [(step, float(step)) for step in range(100, 200)]}
+    assert scalars(tmp_path) == {
+        "parent": [(step, float(step)) for step in range(200)],
+        "child": [(step, float(step)) for step in range(100, 200)],
+    }
+    in_files = [list(scalars_of(path)) for path in event_files(tmp_path)]
+    assert in_files.count(["child"]) == 1
+    assert all(len(tags) <= 1 for tags in in_files)
+    assert len(in_files) <= 3, "the parent's second file, when the child was first"
     assert sum(event.HasField("session_log") for event in events(tmp_path)) == 3, "the child must not purge its parent's points"
 
 

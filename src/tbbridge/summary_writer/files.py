@@ -29,6 +29,19 @@ _numbers: Final = itertools.count()
 _CONVENTIONAL: Final = re.compile(r"events\.out\.tfevents\.(\d{10})\.")
 
 
+class _Forks:
+    """Whether this process has forked, so that another one can have its writers."""
+
+    were_made = False
+
+    def note(self) -> None:
+        self.were_made = True
+
+
+_forks: Final = _Forks()
+os.register_at_fork(after_in_parent=_forks.note)
+
+
 @dataclass(slots=True)
 class _File:
     path: Path
@@ -42,13 +55,17 @@ class _File:
 class LocalFiles:
     """The event files below `folder`, by run; the run '' is the folder itself.
 
-    With `purge_step`, the first file of a run says that what earlier ones hold from this step on is void.
+    With `purge_step`, the first file of a run says that what earlier ones hold from this step on is void. When a forked child
+    has begun a file for a run, which sorts behind ours, a live reader is done with ours: so we go on in a file behind it, once
+    for each child. The child (`is_forked`) does not do so in turn, or the two would make files for ever.
     """
 
-    def __init__(self, folder: Path, *, suffix: str = "", purge_step: int | None = None) -> None:
+    def __init__(self, folder: Path, *, suffix: str = "", purge_step: int | None = None, is_forked: bool = False) -> None:
         self._folder = folder
         self._suffix = suffix
         self._purge_step = purge_step
+        self._is_forked = is_forked
+        self._overtakers: set[str] = set()  # "run/process id" of those that we have begun a file behind
         self._files: dict[str, _File] = {}
         self._open: OrderedDict[str, _File] = OrderedDict()  # least recently used first
         self._begun: set[str] = set()  # runs that had a file; a second one of ours must not purge what the first holds
@@ -73,6 +90,11 @@ class LocalFiles:
         """
         file = self._files.get(batch.run)
         if file is None or _is_gone(file):
+            self._forget(batch.run)
+            file = self._new(batch.run, wall_time)
+        elif not file.unwritten and self._is_overtaken(batch.run, file):
+            if not file.synced:
+                disk.sync_data(self._opened(batch.run, file))
             self._forget(batch.run)
             file = self._new(batch.run, wall_time)
         for summary in batch.summaries:
@@ -139,6 +161,19 @@ class LocalFiles:
         file.unwritten.append(start)
         return file
 
+    def _is_overtaken(self, run: str, file: _File) -> bool:
+        """Whether a process of this machine that has not done so before has begun a file that sorts behind `file`."""
+        if self._is_forked or not _forks.were_made:
+            return False
+        own_start = re.compile(rf"events\.out\.tfevents\.\d{{10,}}\.{re.escape(_host())}\.(\d+)\.")
+        found = set()
+        for name in os.listdir(file.path.parent):
+            if name > file.path.name and (matched := own_start.match(name)) and int(matched[1]) != os.getpid():
+                found.add(f"{run}/{matched[1]}")
+        is_new = not found <= self._overtakers
+        self._overtakers |= found
+        return is_new
+
     def _forget(self, run: str) -> None:
         self._files.pop(run, None)
         file = self._open.pop(run, None)
@@ -147,7 +182,7 @@ class LocalFiles:
 
     def _create(self, folder: Path, newest: str, seconds: int) -> tuple[Path, int]:
         """A new file that sorts behind `newest`, since readers take a run's files in name order and never go back."""
-        host = re.sub(r"[^\w.-]", "_", socket.gethostname())
+        host = _host()
         while True:
             name = f"events.out.tfevents.{seconds:010d}.{host}.{os.getpid()}.{next(_numbers)}{self._suffix}"
             if name <= newest:
@@ -178,6 +213,10 @@ class LocalFiles:
                 os.close(oldest.fd)
                 oldest.fd = None
         self._open[run] = file
+
+
+def _host() -> str:
+    return re.sub(r"[^\w.-]", "_", socket.gethostname())
 
 
 def _is_gone(file: _File) -> bool:

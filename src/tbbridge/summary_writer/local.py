@@ -59,8 +59,8 @@ class LocalDestination:
         self._files.begin("", time.time())
         lifecycle.know(self)
 
-    def _reset(self, purge_step: int | None) -> None:
-        self._files = LocalFiles(self.folder, suffix=self._suffix, purge_step=purge_step)
+    def _reset(self, purge_step: int | None, *, is_forked: bool = False) -> None:
+        self._files = LocalFiles(self.folder, suffix=self._suffix, purge_step=purge_step, is_forked=is_forked)
         # Both reentrant: the collector may run a finalizer of the user's, which logs, in the middle of anything here.
         self._lock = threading.RLock()  # the queues and the table; never held while writing
         self._io_lock = threading.RLock()  # the files, and the order in which the queues empty
@@ -184,7 +184,7 @@ class LocalDestination:
         self._notes.clear()
         self.level = -1
         self._files.close()
-        self._reset(None)  # the parent's points are no leftovers of a crash
+        self._reset(None, is_forked=True)  # the parent's points are no leftovers of a crash
 
     # --- writing --------------------------------------------------------------------------------------------------------
 
