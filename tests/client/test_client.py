@@ -703,7 +703,7 @@ def test_the_end_of_the_program_sends_what_is_left(server: Server, program: str)
     assert [text.text for _, text in server.texts] == ["end"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a signal to one process, as Ctrl-C sends it")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send SIGINT to one process as Ctrl-C does")
 def test_ctrl_c_sends_what_was_logged(server: Server) -> None:
     program = """
 import tbbridge

@@ -64,6 +64,7 @@ def small_file_system(folder: Path, size: str) -> Iterator[None]:
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, text=True
     )
     if mounted.returncode:
+        # Only root may mount; the test below fills a limit that needs no rights, so the fault itself is tested for everybody.
         pytest.skip(f"mounting a small file system needs root: {mounted.stderr.strip()}")
     try:
         yield

@@ -46,7 +46,7 @@ class Stats:
     batches: int = 0  # batches journalled
     points: int = 0  # values journalled
     duplicates: int = 0  # batches answered as done because their seq was taken before
-    step_regressions: int = 0  # points whose step was not above the tag's last one... kept, but shown oddly by TensorBoard
+    step_regressions: int = 0  # points whose step was below the one before it in their tag: kept, and warned of
     groups: int = 0  # group commits: one journal write and one fdatasync each
     journal_bytes: int = 0
     event_bytes: int = 0
@@ -79,7 +79,8 @@ class Door(Protocol):
 
         Batches of one writer are applied in the order of the calls. Raises at once, with nothing taken: `QueueFull`,
         `Stopping`, `StorageFailed`; and `InvalidBatch` for what only the log folder's state can tell (a tag that already
-        holds another kind, a run whose folder cannot be made). `StorageFailed` later means: not acknowledged, send it again.
+        holds another kind, a run whose folder cannot be made). `StorageFailed` later means: not acknowledged, send it
+        again. (With `ack=written` the journal may hold it already; the message says so, and writer and seq make a repeat free.)
         If the caller is cancelled, the batch is stored all the same.
         """
 
