@@ -8,6 +8,7 @@
     ├── UnsupportedMedia       415  a Content-Type or Content-Encoding we do not speak
     ├── TooLarge               413  over a limit, before or after decompression
     ├── NotFound               404  no such run or tag
+    ├── Conflict               409  what is there already stands in the way of it
     ├── BodyTimeout            408  the body did not arrive in time; retryable
     ├── QueueFull              429  not now: the queue is full; retryable
     ├── Stopping               503  the bridge is shutting down; retryable
@@ -137,6 +138,14 @@ class NotFound(TBBridgeError):
     code = "not-found"
     title = "Not found"
     status = 404
+
+
+class Conflict(TBBridgeError):
+    """What is there already stands in the way: a run of that name exists, a file is damaged. Nothing was changed."""
+
+    code = "conflict"
+    title = "Conflict"
+    status = 409
 
 
 class Unready(TBBridgeError):

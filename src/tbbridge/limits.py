@@ -85,6 +85,12 @@ HPARAM_TEXT_MAX_BYTES: Final = 16 * KiB
 LAYOUT_MAX_CHARTS: Final = 1000
 # Dimensions of a tensor: NumPy's own bound before 2.0.
 TENSOR_MAX_RANK: Final = 32
+# One log record: a traceback of a deep recursion has 100 KiB; like a text, it is read by a person.
+LOG_MESSAGE_MAX_BYTES: Final = 1 * MiB
+# Python's levels go up to 50; some programs add their own above it.
+LOG_LEVEL_MAX: Final = 255
+# A dotted module path.
+LOGGER_MAX_BYTES: Final = 256
 # Errors, rejected items and warnings listed in one answer: nobody reads more, and an answer should not outgrow its question.
 REPORTED_ITEMS: Final = 100
 

@@ -80,6 +80,7 @@ __all__ = [
     "Image",
     "Int32s",
     "Int64s",
+    "LogRecord",
     "Mesh",
     "PrCurve",
     "RawValue",
@@ -141,10 +142,40 @@ class ScalarColumns:
 
 
 @dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One record of a program's log. `level` as in Python's logging: 10 debug, 20 info, 30 warning, 40 error, 50 critical.
+
+    `message` may have many lines. `wall_time`: seconds since 1970; None: the time of receipt.
+    """
+
+    message: str
+    level: int = 20
+    logger: str = ""
+    wall_time: float | None = None
+
+    def __post_init__(self) -> None:
+        size = utf8_length(self.message, "the message", "message")
+        if size > limits.LOG_MESSAGE_MAX_BYTES:
+            message = f"the message has {size} bytes, at most {limits.LOG_MESSAGE_MAX_BYTES} are taken; shorten or split it"
+            raise InvalidItem("too-large", message, "message")
+        if not 0 <= self.level <= limits.LOG_LEVEL_MAX:
+            message = f"level {self.level} is none; give 10 (debug), 20 (info), 30, 40 or 50, or a number between"
+            raise InvalidItem("level", message, "level")
+        if utf8_length(self.logger, "the logger's name", "logger") > limits.LOGGER_MAX_BYTES:
+            message = f"the logger's name has over {limits.LOGGER_MAX_BYTES} bytes; shorten it"
+            raise InvalidItem("too-large", message, "logger")
+        if not self.logger.isprintable():
+            raise InvalidItem("logger", "the logger's name holds a control character; remove it", "logger")
+        if self.wall_time is not None:
+            check_wall_time(self.wall_time)
+
+
+@dataclass(frozen=True, slots=True)
 class RunBatch:
     """What one request holds for one run. Columns of the same tag are joined by the maker (`join_columns`).
 
     `purge_step`: before all else, hide what the run holds from this step on, for a training that goes on from there.
+    `logs` go to the run's log file; they alone do not make a run. `create` makes it even if there is nothing to write yet.
     """
 
     run: RunName
@@ -152,6 +183,8 @@ class RunBatch:
     summaries: tuple[Summary, ...] = ()
     purge_step: int | None = None
     purge_wall_time: float | None = None
+    logs: tuple[LogRecord, ...] = ()
+    create: bool = False
 
     def __post_init__(self) -> None:
         if self.purge_step is not None:
@@ -162,12 +195,12 @@ class RunBatch:
     @property
     def is_empty(self) -> bool:
         """True if there is nothing to write."""
-        return not self.scalars and not self.summaries and self.purge_step is None
+        return not (self.scalars or self.summaries or self.logs or self.create) and self.purge_step is None
 
     @property
     def points(self) -> int:
-        """Values in this batch, of any kind."""
-        return sum(len(column.values) for column in self.scalars) + len(self.summaries)
+        """Values in this batch, of any kind; a log record is one."""
+        return sum(len(column.values) for column in self.scalars) + len(self.summaries) + len(self.logs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +239,8 @@ def _run_size(run: RunBatch) -> int:
         size += 24 * len(column.values) + len(column.tag)
     for summary in run.summaries:
         size += summary.size_bytes
+    for record in run.logs:
+        size += limits.ITEM_OVERHEAD_BYTES + len(record.message)
     return size
 
 

@@ -77,7 +77,7 @@ def run_name(name: str) -> RunName:
                 f"run name {shown} has a part of over {limits.RUN_PART_MAX_BYTES} bytes, longer than a folder's name can be"
             )
             raise InvalidItem("run-name", message + "; shorten it or split it with '/'", "run")
-        if "tfevents" in part or part.casefold() in (STATE_FOLDER, PROJECTOR_CONFIG, EMBEDDINGS_FOLDER):
+        if "tfevents" in part or "tf~vents" in part or part.casefold() in (STATE_FOLDER, PROJECTOR_CONFIG, EMBEDDINGS_FOLDER):
             message = (
                 f"run name {shown} has the part '{part}', which is kept for tbbridge's or TensorBoard's own files; rename it"
             )

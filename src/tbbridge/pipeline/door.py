@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeAlias
 
 from tbbridge.errors import ItemError, ItemWarning
-from tbbridge.model import Batch
+from tbbridge.model import Batch, RunName, TagName
 
 
 class Ack(enum.StrEnum):
@@ -28,6 +29,53 @@ class Receipt:
     accepted: int  # values taken; 0 for a duplicate
     duplicate: bool = False  # the writer's seq was taken before; all of it is already stored
     rejected: tuple[ItemError, ...] = ()  # items the pipeline itself refused, with partial only
+    warnings: tuple[ItemWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRun:
+    """Remove what belongs to a run: event files, embeddings, files of plugins. `below`: of all runs below its folder too."""
+
+    run: RunName
+    below: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTag:
+    """Remove one tag's values from a run; the rest is kept, byte for byte, in one new event file."""
+
+    run: RunName
+    tag: TagName
+
+
+@dataclass(frozen=True, slots=True)
+class RenameRun:
+    """Rename a run's folder, with all that is in it, runs below it included."""
+
+    run: RunName
+    to: RunName
+
+
+@dataclass(frozen=True, slots=True)
+class InstallRun:
+    """Make the files in `staged` (from `Door.stage`, under veiled names, see layout.py) those of a run.
+
+    `replace`: remove what the run holds before; without it a run that exists is a `Conflict`.
+    """
+
+    run: RunName
+    staged: Path
+    replace: bool = False
+
+
+Change: TypeAlias = DeleteRun | DeleteTag | RenameRun | InstallRun
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a change did: the runs concerned (under the names they had), and what the user should know."""
+
+    runs: tuple[str, ...]
     warnings: tuple[ItemWarning, ...] = ()
 
 
@@ -83,6 +131,23 @@ class Door(Protocol):
         again. (With `ack=written` the journal may hold it already; the message says so, and writer and seq make a repeat free.)
         If the caller is cancelled, the batch is stored all the same.
         """
+
+    async def change(self, change: Change) -> Changed:
+        """Make a change to runs in its order among the batches, and return when it is on disk; kill -9 leaves it done or not.
+
+        Raises `NotFound` (no such run or tag), `Conflict` (see each change; also a damaged event file, which cannot be written
+        anew without its tag), `InvalidItem`, and what `submit` raises at once. TensorBoard shows it at its next reload;
+        what a removed run gets soon after is hidden from TensorBoard, not from the store, until every reader has noticed.
+        """
+
+    async def stage(self) -> Path:
+        """A new, empty folder on the log folder's file system, for `InstallRun`. Yours, to delete if it is not installed.
+
+        What is in it is made durable by `change`; leftovers of a crash are removed at the next start. Raises `StorageFailed`.
+        """
+
+    def take_touched(self) -> set[str]:
+        """Names of the runs that were written, made, changed or removed since the last call; for one caller's cache."""
 
     async def settled(self) -> None:
         """Return when all that was acknowledged before this call is in the event files: a read then sees it.

@@ -20,7 +20,7 @@ from tbbridge.errors import Stopping, StorageFailed
 from tbbridge.model import STATE_FOLDER, Batch
 from tbbridge.pipeline import codec
 from tbbridge.pipeline.checkpoint import write_checkpoint
-from tbbridge.pipeline.door import Ack, Health, Receipt, Stats
+from tbbridge.pipeline.door import Ack, Change, Changed, Health, Receipt, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.ledger import Ledger
@@ -109,6 +109,18 @@ class Pipeline:
         if waiter is None:
             return Receipt(batch.points)
         return await waiter
+
+    async def change(self, change: Change) -> Changed:
+        """See `door.Door.change`."""
+        raise StorageFailed(f"changes are not built yet: {change}")
+
+    async def stage(self) -> Path:
+        """See `door.Door.stage`."""
+        raise StorageFailed("changes are not built yet")
+
+    def take_touched(self) -> set[str]:
+        """See `door.Door.take_touched`."""
+        return set()
 
     async def settled(self) -> None:
         """Return when all that was acknowledged before is in the event files."""
