@@ -30,7 +30,7 @@ _OWN_FOLDERS: Final = (EMBEDDINGS_FOLDER, "plugins")
 
 
 def veiled_name(name: str) -> str:
-    """A file's name as it is under a veil, where no reader takes it for an event file. ValueError if it has that form already."""
+    """A file's name under a veil, where no reader takes it for an event file. ValueError if it has that form already."""
     if _VEILED in name:
         raise ValueError("the name holds 'tf~vents', which is kept for veiled event files")
     return name.replace(_EVENTS, _VEILED)
