@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "tbbridge"
 
-BASE = {"model", "kinds", "names", "foreign", "media", "errors", "limits"}
+BASE = {"model", "kinds", "names", "groups", "foreign", "media", "errors", "limits"}
 # v1 is the generated code of the public protobuf message: it imports nothing.
 MAY_IMPORT = {
     "limits": set(),
@@ -20,20 +20,23 @@ MAY_IMPORT = {
     "foreign": {"errors", "limits"},
     "kinds": {"names", "media", "foreign", "errors", "limits"},
     "model": {"kinds", "names", "errors", "limits"},
+    "groups": {"names", "errors", "limits"},
     "disk": set(),
     "layout": {"names"},
     "v1": set(),
     "events": BASE,
     "wire": BASE | {"v1", "convert"},
-    "pipeline": BASE | {"disk", "layout", "events", "wire"},
-    "store": BASE | {"disk", "layout", "events", "wire"},
-    "server": BASE | {"layout", "events", "wire", "pipeline", "store"},
+    # The form of log files: what pipeline writes, store reads and a terminal shows.
+    "logs": BASE,
+    "pipeline": BASE | {"disk", "layout", "events", "wire", "logs"},
+    "store": BASE | {"disk", "layout", "events", "wire", "logs"},
+    "server": BASE | {"layout", "events", "wire", "pipeline", "store", "logs"},
     # What users hold becomes kinds, for the clients and the summary writer.
     "convert": BASE | {"events"},
-    "client": BASE | {"events", "wire", "v1", "convert"},
+    "client": BASE | {"events", "wire", "v1", "convert", "logs"},
     # It writes local files itself.
     "summary_writer": BASE | {"disk", "events", "convert", "client"},
-    "commands": BASE | {"events", "wire", "server", "client"},
+    "commands": BASE | {"events", "wire", "server", "client", "logs"},
     "cli": BASE | {"commands", "server", "client"},
     "__init__": BASE | {"client", "summary_writer"},
 }
@@ -47,7 +50,7 @@ ONLY_IN = {
     "pydantic": {"server", "wire"},
 }
 # A pure room makes bytes and arrays of bytes and arrays: no files, no clock, no event loop, no environment.
-PURE = {"events", "wire", "model", "kinds", "names", "foreign", "media", "limits", "errors"}
+PURE = {"events", "logs", "wire", "model", "groups", "kinds", "names", "foreign", "media", "limits", "errors"}
 IMPURE = {"asyncio", "os", "pathlib", "time", "random", "socket", "threading", "tempfile", "datetime", "subprocess"}
 
 

@@ -91,6 +91,25 @@ LOG_MESSAGE_MAX_BYTES: Final = 1 * MiB
 LOG_LEVEL_MAX: Final = 255
 # A dotted module path.
 LOGGER_MAX_BYTES: Final = 256
+# The years 1 to 9999, in seconds since 1970: what a log line's RFC 3339 time can say.
+LOG_TIME_MIN_S: Final = -62_135_596_800.0
+LOG_TIME_MAX_S: Final = 253_402_300_799.0
+# Groups of one server, and those listed in an error. Tensorplex's users had a handful.
+GROUPS_MAX: Final = 1000
+GROUPS_SHOWN: Final = 20
+# The whole table as a body or a file: 1,000 groups with a few patterns each.
+GROUPS_MAX_BYTES: Final = 1 * MiB
+# Patterns of one combined group: all of them may be tried for a member's name, at a third of a microsecond each.
+GROUP_PATTERNS_MAX: Final = 100
+GROUP_PATTERN_MAX_BYTES: Final = 256
+# A bin is a part of a tag.
+GROUP_BIN_MAX_BYTES: Final = 256
+# Members of an indexed group that share a chart, and the length of a member's number: both far beyond what can be drawn.
+GROUP_BIN_SIZE_MAX: Final = 10**9
+MEMBER_INDEX_MAX_DIGITS: Final = 18
+# Members, and tags of members, whose resolved names are kept ready: about 500 bytes each.
+MEMBERS_KEPT: Final = 16_384
+MEMBER_TAGS_KEPT: Final = 65_536
 # Errors, rejected items and warnings listed in one answer: nobody reads more, and an answer should not outgrow its question.
 REPORTED_ITEMS: Final = 100
 
@@ -110,6 +129,24 @@ SEGMENT_ENTRIES: Final = 100_000
 WRITERS_MAX: Final = 100_000
 # Event files kept open. Beyond it the one unused for longest is closed; opening again costs about 10 us.
 OPEN_FILES_MAX: Final = 512
+
+# --- logs --------------------------------------------------------------------------------------------------------------
+# A file of a log: what an editor opens without complaint.
+LOGS_FILE_MAX_BYTES: Final = 16 * MiB
+# All logs of a log folder: a thousand nodes with 1 MiB each; the oldest files go first.
+LOGS_MAX_BYTES: Final = 1024 * MiB
+# Records that one GET looks back for; more is read by asking for everything, which is streamed.
+LOGS_LOOK_BACK_MAX: Final = 100_000
+# Bytes of a log read at one time, whether one record fits in it or not: then twice as much, up to READ_WINDOW_BYTES.
+LOGS_WINDOW_BYTES: Final = 256 * KiB
+# Between two looks at a log that is followed: quick enough for eyes, and a hundred followers cost a hundredth of a core.
+LOGS_POLL_S: Final = 0.2
+# Requests that follow logs at one time; each holds a connection for hours.
+LOGS_FOLLOWERS_MAX: Final = 100
+# A quiet stream carries an empty line this often, so that proxies keep it and a dead reader is noticed.
+LOGS_HEARTBEAT_S: Final = 15.0
+# A reader of a stream that takes nothing for so long is let go; it may come back and go on where it was.
+LOGS_STALL_S: Final = 60.0
 
 # --- the command line -------------------------------------------------------------------------------------------------
 # Open files that macOS lets a process ask for (its OPEN_MAX) although it calls its own hard limit infinite.

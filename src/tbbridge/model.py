@@ -145,7 +145,7 @@ class ScalarColumns:
 class LogRecord:
     """One record of a program's log. `level` as in Python's logging: 10 debug, 20 info, 30 warning, 40 error, 50 critical.
 
-    `message` may have many lines. `wall_time`: seconds since 1970; None: the time of receipt.
+    `message` may have many lines. `wall_time`: seconds since 1970, kept to the microsecond; None: the time of receipt.
     """
 
     message: str
@@ -166,8 +166,9 @@ class LogRecord:
             raise InvalidItem("too-large", message, "logger")
         if not self.logger.isprintable():
             raise InvalidItem("logger", "the logger's name holds a control character; remove it", "logger")
-        if self.wall_time is not None:
-            check_wall_time(self.wall_time)
+        if self.wall_time is not None and not limits.LOG_TIME_MIN_S <= self.wall_time <= limits.LOG_TIME_MAX_S:  # also NaN
+            message = f"wall_time is {self.wall_time}; give seconds since 1970, in the years 1 to 9999, or leave it out"
+            raise InvalidItem("wall-time", message, "wall_time")
 
 
 @dataclass(frozen=True, slots=True)

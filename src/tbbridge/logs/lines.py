@@ -1,0 +1,105 @@
+"""The form of a log file: one line a record, with time, level, logger and message. Pure; bytes in and out.
+
+    2026-11-20T08:07:15.123456Z INFO     train.loop epoch 3 begins
+    2026-11-20T08:07:15.901000Z ERROR    - Traceback (most recent call last):
+    <tab>File "train.py", line 7, in <module>
+
+The later lines of a message start with a tab, so a line that does not is where the next record begins, and what was written is
+read back exactly. pipeline/ writes such lines; store/log_files.py reads them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+
+from tbbridge import limits
+from tbbridge.errors import InvalidItem
+from tbbridge.model import LogRecord
+
+# Level by level as in Python's logging; numbers between have the name of the one below and the difference: DEBUG3 is 13.
+_LEVELS: Final = {"CRITICAL": 50, "ERROR": 40, "WARNING": 30, "INFO": 20, "DEBUG": 10, "NOTSET": 0}
+_ALIASES: Final = {"WARN": "WARNING", "FATAL": "CRITICAL"}
+_LEVEL_WIDTH: Final = max(map(len, _LEVELS))
+
+_HEAD: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6})Z ([A-Z]+)(\d{0,3}) +([^ \n]+) ")
+_MICROSECONDS: Final = 1_000_000
+
+
+def level_name(level: int) -> str:
+    """The name of a level: INFO, DEBUG3, CRITICAL5."""
+    name, base = next((name, base) for name, base in _LEVELS.items() if level >= base)
+    return name if level == base else f"{name}{level - base}"
+
+
+def read_level(text: str) -> int:
+    """The level that a name (in any case) or a number says. Raises `InvalidItem`."""
+    found = re.fullmatch(r"([A-Z]*)([0-9]{0,3})", text.strip().upper())
+    if found is not None and (found[1] or found[2]):
+        name = _ALIASES.get(found[1], found[1])
+        if name in _LEVELS or not name:
+            level = _LEVELS.get(name, 0) + int(found[2] or 0)
+            if level <= limits.LOG_LEVEL_MAX:
+                return level
+    message = f"{text[:40]!a} is no level; give debug, info, warning, error, critical, debug3 or a number up to"
+    raise InvalidItem("level", f"{message} {limits.LOG_LEVEL_MAX}", "level")
+
+
+def time_text(wall_time: float) -> str:
+    """Seconds since 1970 as RFC 3339 text: in UTC, with microseconds."""
+    return f"{np.datetime64(_microseconds(wall_time), 'us')}Z"
+
+
+def _microseconds(wall_time: float) -> int:
+    whole = int(wall_time // 1)  # apart from its fraction, which alone keeps all its digits when multiplied
+    return whole * _MICROSECONDS + round((wall_time - whole) * _MICROSECONDS)
+
+
+def encode_record(record: LogRecord) -> bytes:
+    """`record`, whose wall time is settled, as its lines."""
+    if record.wall_time is None:
+        raise ValueError("the record has no time yet; settle it first")
+    logger = record.logger.replace("%", "%25").replace(" ", "%20")
+    if logger in ("", "-"):
+        logger = "%2D" if logger else "-"
+    message = record.message.replace("\n", "\n\t")
+    return f"{time_text(record.wall_time)} {level_name(record.level):<{_LEVEL_WIDTH}} {logger} {message}\n".encode()
+
+
+def decode_record(lines: bytes) -> LogRecord | None:
+    """The record that `lines`, from its first byte to its last newline, were made of; None if they are not one."""
+    head = _HEAD.match(lines)
+    if head is None or not lines.endswith(b"\n"):
+        return None
+    time, name, above, logger = (part.decode() for part in head.groups())
+    try:
+        level = _LEVELS[name] + int(above or 0)
+        wall_time = int(np.datetime64(time, "us").astype(np.int64)) / _MICROSECONDS
+        message = lines[head.end() : -1].decode(errors="replace").replace("\n\t", "\n")
+        shown = "" if logger == "-" else logger.replace("%2D", "-").replace("%20", " ").replace("%25", "%")
+        return LogRecord(message, level, shown, wall_time)
+    except (KeyError, ValueError):  # also InvalidItem: somebody else's line that only looks like one of ours
+        return None
+
+
+def last_start(data: bytes, end: int) -> int:
+    """Where the last record that begins before `end` begins; -1 if none does. `data` starts at the start of a line."""
+    while (newline := data.rfind(b"\n", 0, max(0, end - 1))) >= 0:
+        if data[newline + 1 : newline + 2] != b"\t":
+            return newline + 1
+        end = newline + 1
+    return 0 if end > 0 and data[:1] not in (b"\t", b"") else -1
+
+
+def split_records(data: bytes) -> list[bytes]:
+    """The lines of each record in `data`, which starts with a record. What is behind the last newline is left out."""
+    records: list[bytes] = []
+    start = 0
+    position = -1
+    while (position := data.find(b"\n", position + 1)) >= 0:
+        if data[position + 1 : position + 2] != b"\t":
+            records.append(data[start : position + 1])
+            start = position + 1
+    return records
