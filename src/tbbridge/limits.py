@@ -242,3 +242,27 @@ READ_RECORD_MAX_BYTES: Final = 256 * MiB
 CATALOG_MAX_TAGS: Final = 400_000
 # Names among which a misspelt one is looked for; comparing one takes about 50 us.
 CLOSE_MATCHES_AMONG: Final = 2000
+
+# --- archives of runs -------------------------------------------------------------------------------------------------
+# An archive that is put back, as it arrives and unpacked: an hour of a bridge's full load, and less than most disks have left.
+ARCHIVE_MAX_BYTES: Final = 4096 * MiB
+# Files in one archive: a run has an event file for each start of its bridge, and some for each embedding and profile.
+ARCHIVE_MAX_ENTRIES: Final = 20_000
+# The table of contents at an archive's end, read at one time: what that many entries with names of 700 bytes need.
+ARCHIVE_DIRECTORY_MAX_BYTES: Final = 16 * MiB
+# The longest path in an archive: a folder or two of a plugin's, and a name. Ours have about 60 bytes.
+ARCHIVE_PATH_MAX_BYTES: Final = 1 * KiB
+# Above the size, an entry may not unpack to over so many times its length. Event files shrink to a third, text tables to a
+# tenth; what stays below the size harms no disk.
+ARCHIVE_MAX_RATIO: Final = 200
+ARCHIVE_RATIO_FREE_BYTES: Final = 256 * MiB
+# The table of contents of an archive's embeddings, looked at in memory: 10,000 embeddings.
+ARCHIVE_CONFIG_MAX_BYTES: Final = 4 * MiB
+# Bytes of a file in memory at one time while an archive is made or read.
+ARCHIVE_PIECE_BYTES: Final = 256 * KiB
+# What an upload leaves free on the disk, for the points that others send meanwhile: some journal segments.
+ARCHIVE_ROOM_LEFT_BYTES: Final = 256 * MiB
+# Archives that are sent or received at one time; each has a file or two open and up to two pieces in memory.
+ARCHIVES_AT_ONCE: Final = 8
+# An upload may take BODY_READ_TIMEOUT_S and as long as it needs at this rate, half of what the slowest DSL line sends.
+ARCHIVE_MIN_BYTES_PER_S: Final = 32 * KiB
