@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tbbridge import limits
 from tbbridge.errors import InvalidBatch, MalformedBody, TooLarge
+from tbbridge.groups import NO_GROUPS
 from tbbridge.model import Batch, Buckets, Histogram, RunBatch, ScalarColumns, Text
 from tbbridge.wire import json_v1, json_v1_schema, protobuf_v1
 from tbbridge.wire.collect import ItemErrors
@@ -44,7 +45,35 @@ BAD_RUNS = {
     "run holds a NUL": ({"run": "a\0b"}, "run", "run-name", "control character"),
     "run is our folder": ({"run": "a/.tbbridge"}, "run", "run-name", "rename it"),
     "run has an unknown field": ({**columns(), "scalar": []}, "scalar", "unknown-field", "known are run, scalars, summaries"),
-    "logs of a later version": ({**columns(), "logs": []}, "logs", "unknown-field", "not a field"),
+    "alerts of a later version": ({**columns(), "alerts": []}, "alerts", "unknown-field", "not a field"),
+    "logs is text": ({"run": "r", "logs": "started"}, "logs", "type", "a list is wanted"),
+    "record is text": ({"run": "r", "logs": ["started"]}, "logs[0]", "type", 'the text "started" came'),
+    "record without message": ({"run": "r", "logs": [{"level": 20}]}, "logs[0].message", "missing", "add it"),
+    "record's level is a name": ({"run": "r", "logs": [{"message": "m", "level": "INFO"}]}, "logs[0].level", "type", "INFO"),
+    "record's level is too high": ({"run": "r", "logs": [{"message": "m", "level": 256}]}, "logs[0].level", "level", "30, 40"),
+    "record's time is NaN": (
+        {"run": "r", "logs": [{"message": "m", "wall_time": math.nan}]},
+        "logs[0].wall_time",
+        "wall-time",
+        "seconds since 1970",
+    ),
+    "record's logger has two lines": (
+        {"run": "r", "logs": [{"message": "m", "logger": "a\nb"}]},
+        "logs[0].logger",
+        "logger",
+        "remove it",
+    ),
+    "record has an unknown field": (
+        {"run": "r", "logs": [{"message": "m", "msg": "m"}]},
+        "logs[0].msg",
+        "unknown-field",
+        "known are message, level",
+    ),
+    "create is a word": ({"run": "r", "create": "yes"}, "create", "type", "true or false"),
+    "both run and member": ({"run": "r", "member": "g/m"}, "member", "run-name", "send one"),
+    "member is no text": ({"member": 7}, "member", "type", "7 came where text is wanted"),
+    "member without groups": ({"member": "g/m"}, "member", "group", "there are no groups yet"),
+    "member without a slash": ({"member": "agent"}, "member", "member", "exactly one '/'"),
     "scalars is no list": ({"run": "r", "scalars": {"tag": "t"}}, "scalars", "type", "an object came where a list is wanted"),
     "scalars is null": ({"run": "r", "scalars": None}, "scalars", "type", "leave it out"),
     "column is no object": ({"run": "r", "scalars": [[1, 2]]}, "scalars[0]", "type", "a list came"),
@@ -318,7 +347,18 @@ summary_items = st.one_of(
 )
 run_items = st.fixed_dictionaries(
     {"run": st.sampled_from(["a", "a/b", "c"])},
-    optional={"scalars": st.lists(column_items(), max_size=4), "summaries": st.lists(summary_items, max_size=6)},
+    optional={
+        "scalars": st.lists(column_items(), max_size=4),
+        "summaries": st.lists(summary_items, max_size=6),
+        "logs": st.lists(
+            st.fixed_dictionaries(
+                {"message": st.text(st.characters(codec="utf-8"))},
+                optional={"level": st.integers(0, 255), "logger": st.sampled_from(["", "train"]), "wall_time": times},
+            ),
+            max_size=3,
+        ),
+        "create": st.booleans(),
+    },
 )
 
 
@@ -332,7 +372,7 @@ def test_the_careful_path_reads_what_the_fast_path_reads(runs):
         except InvalidBatch as error:
             return error.errors
 
-    careful = outcome(lambda: json_v1._decode_carefully(body, ItemErrors(partial=False)))
+    careful = outcome(lambda: json_v1._decode_carefully(body, ItemErrors(partial=False), NO_GROUPS))
     assert outcome(lambda: json_v1.decode_batch(body)) == careful
 
 

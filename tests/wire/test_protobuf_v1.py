@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tbbridge.errors import InvalidBatch, MalformedBody
-from tbbridge.model import Batch, Buckets, Histogram, RunBatch, ScalarColumns, Text, run_name, tag_name
+from tbbridge.model import Batch, Buckets, Histogram, LogRecord, RunBatch, ScalarColumns, Text, run_name, tag_name
 from tbbridge.v1 import write_pb2
 from tbbridge.wire.protobuf_v1 import decode_batch, encode_batch
 
+LOG_TIMES = st.none() | st.floats(0, 1e11)
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
@@ -43,7 +44,9 @@ def batches(draw: st.DrawFn) -> Batch:
             Histogram(tag_name("ready"), buckets=Buckets(np.zeros(1), np.ones(1), np.ones(1)), wall_time=wall_time),
         )
         purge = draw(st.none() | INT64), draw(st.none() | st.floats(-1e18, 1e18))
-        runs.append(RunBatch(run_name(f"run{number}"), tuple(columns), summaries, *purge))
+        record = st.builds(LogRecord, st.text(max_size=9), st.integers(1, 255), st.sampled_from(["", "a.b"]), LOG_TIMES)
+        logs = draw(st.lists(record, max_size=3))
+        runs.append(RunBatch(run_name(f"run{number}"), tuple(columns), summaries, *purge, tuple(logs), draw(st.booleans())))
     return Batch(tuple(runs), *draw(st.sampled_from([("", 0), ("w", 1), ("ü", 2**63 - 1)])))
 
 
@@ -53,6 +56,7 @@ def test_what_is_sent_is_what_arrives_and_what_the_public_message_says(batch: Ba
     again = decode_batch(body)
     assert again.rejected == ()
     assert encode_batch(again.batch) == body
+    assert [(run.logs, run.create) for run in again.batch.runs] == [(run.logs, run.create) for run in batch.runs]
     official = write_pb2.WriteRequest.FromString(body)
     assert encode_batch(decode_batch(official.SerializeToString()).batch) == body
     assert [(run.run, len(run.scalars), len(run.summaries)) for run in official.runs] == [
@@ -117,7 +121,20 @@ BAD = [
         "runs[0].summaries[0].buckets",
         "bucket",
     ),
+    (write_pb2.RunBatch(run="a", scalars=[good()], logs=[{"message": "m", "level": 999}]), "runs[0].logs[0].level", "level"),
+    (write_pb2.RunBatch(run="a", member="g/m", scalars=[good()]), "runs[0].member", "run-name"),
+    (write_pb2.RunBatch(member="g/m", scalars=[good()]), "runs[0].member", "group"),
 ]
+
+
+def test_a_run_is_kept_that_only_is_to_be_made_or_only_has_logs() -> None:
+    """A run with nothing to write is left out; these have something."""
+    made, logged = write_pb2.RunBatch(run="made", create=True), write_pb2.RunBatch(run="logged", logs=[{"message": "m"}])
+    body = write_pb2.WriteRequest(runs=[made, logged, write_pb2.RunBatch(run="nothing")]).SerializeToString()
+    assert decode_batch(body).batch.runs == (
+        RunBatch(run_name("made"), create=True),
+        RunBatch(run_name("logged"), logs=(LogRecord("m", 20),)),
+    )
 
 
 @pytest.mark.parametrize(("bad", "path", "code"), BAD, ids=[f"{path} {code}" for _, path, code in BAD])

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar, TypeVarTuple
+from typing import Final, TypeVar, TypeVarTuple
 
 import numpy as np
 
 from tbbridge import limits
 from tbbridge.errors import InvalidBatch, InvalidItem, ItemError
 from tbbridge.model import Batch, RunBatch, ScalarColumns, TagName, join_columns
+
+# A log record that says no level, or 0, which Python's logging calls "not set".
+DEFAULT_LOG_LEVEL: Final = 20
+RAW_VALUE_OF_MEMBER: Final = "a raw value has its tag inside, where no group can put it in its chart; send it with 'run'"
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -109,4 +113,12 @@ def _run_of(batches: Sequence[RunBatch]) -> RunBatch:
     columns = [column for batch in batches for column in batch.scalars]
     summaries = [summary for batch in batches for summary in batch.summaries]
     purging = next((batch for batch in batches if batch.purge_step is not None), batches[0])
-    return RunBatch(batches[0].run, join_columns(columns), tuple(summaries), purging.purge_step, purging.purge_wall_time)
+    return RunBatch(
+        batches[0].run,
+        join_columns(columns),
+        tuple(summaries),
+        purging.purge_step,
+        purging.purge_wall_time,
+        logs=tuple(record for batch in batches for record in batch.logs),
+        create=any(batch.create for batch in batches),
+    )

@@ -18,18 +18,36 @@ class WriteRequest(_message.Message):
     def __init__(self, writer: _Optional[bytes] = ..., seq: _Optional[int] = ..., runs: _Optional[_Iterable[_Union[RunBatch, _Mapping]]] = ...) -> None: ...
 
 class RunBatch(_message.Message):
-    __slots__ = ("run", "scalars", "summaries", "purge_step", "purge_wall_time")
+    __slots__ = ("run", "scalars", "summaries", "purge_step", "purge_wall_time", "logs", "create", "member")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SCALARS_FIELD_NUMBER: _ClassVar[int]
     SUMMARIES_FIELD_NUMBER: _ClassVar[int]
     PURGE_STEP_FIELD_NUMBER: _ClassVar[int]
     PURGE_WALL_TIME_FIELD_NUMBER: _ClassVar[int]
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    CREATE_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
     run: bytes
     scalars: _containers.RepeatedCompositeFieldContainer[ScalarColumns]
     summaries: _containers.RepeatedCompositeFieldContainer[Summary]
     purge_step: int
     purge_wall_time: float
-    def __init__(self, run: _Optional[bytes] = ..., scalars: _Optional[_Iterable[_Union[ScalarColumns, _Mapping]]] = ..., summaries: _Optional[_Iterable[_Union[Summary, _Mapping]]] = ..., purge_step: _Optional[int] = ..., purge_wall_time: _Optional[float] = ...) -> None: ...
+    logs: _containers.RepeatedCompositeFieldContainer[LogRecord]
+    create: bool
+    member: bytes
+    def __init__(self, run: _Optional[bytes] = ..., scalars: _Optional[_Iterable[_Union[ScalarColumns, _Mapping]]] = ..., summaries: _Optional[_Iterable[_Union[Summary, _Mapping]]] = ..., purge_step: _Optional[int] = ..., purge_wall_time: _Optional[float] = ..., logs: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ..., create: bool = ..., member: _Optional[bytes] = ...) -> None: ...
+
+class LogRecord(_message.Message):
+    __slots__ = ("message", "level", "logger", "wall_time")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    LOGGER_FIELD_NUMBER: _ClassVar[int]
+    WALL_TIME_FIELD_NUMBER: _ClassVar[int]
+    message: bytes
+    level: int
+    logger: bytes
+    wall_time: float
+    def __init__(self, message: _Optional[bytes] = ..., level: _Optional[int] = ..., logger: _Optional[bytes] = ..., wall_time: _Optional[float] = ...) -> None: ...
 
 class ScalarColumns(_message.Message):
     __slots__ = ("tag", "steps", "values", "wall_times", "display_name", "description")

@@ -15,15 +15,18 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, from_json, to_json
+from pydantic_core import from_json, to_json
 
 from tbbridge import limits
 from tbbridge.errors import InvalidBatch, InvalidItem, ItemError, ItemWarning, MalformedBody, TooLarge
+from tbbridge.groups import NO_GROUPS, Groups, Place
 from tbbridge.model import (
     INT64_MAX,
     INT64_MIN,
     Int64s,
+    LogRecord,
     RunBatch,
+    RunName,
     ScalarColumns,
     Summary,
     check_step,
@@ -33,7 +36,8 @@ from tbbridge.model import (
     tag_name,
 )
 from tbbridge.wire import json_v1_schema as schema
-from tbbridge.wire.collect import Collected, ItemErrors, ScalarRow
+from tbbridge.wire.collect import DEFAULT_LOG_LEVEL, RAW_VALUE_OF_MEMBER, Collected, ItemErrors, ScalarRow
+from tbbridge.wire.json_errors import clipped, explained, join, shown
 from tbbridge.wire.json_fields import SPECIAL_NUMBERS
 from tbbridge.wire.json_kinds import summary_of
 
@@ -43,19 +47,20 @@ _REQUEST: Final = TypeAdapter(schema.WriteRequest)
 _SHAPE_HINT: Final = 'send an object such as {"runs": [{"run": "first", "scalars": [{"tag": "loss", "values": [0.5]}]}]}'
 
 
-def decode_batch(body: bytes, *, partial: bool = False) -> Collected:
+def decode_batch(body: bytes, *, partial: bool = False, groups: Groups = NO_GROUPS) -> Collected:
     """A request's body as a batch. Items that are wrong raise `InvalidBatch`, or with `partial` are left out and listed.
 
-    Raises `MalformedBody` if the body is not JSON, `TooLarge` if it has more values than limits.JSON_MAX_VALUES.
+    Members become the runs and tags that `groups` say. Raises `MalformedBody` if the body is not JSON, `TooLarge` if it has
+    more values than limits.JSON_MAX_VALUES.
     """
     if len(body) > limits.JSON_MAX_VALUES and _values_at_most(body) > limits.JSON_MAX_VALUES:
         message = f"the body has over {limits.JSON_MAX_VALUES} values; send fewer at a time, or use the protobuf form"
         raise TooLarge(message)
     try:
-        return _decode_clean(_REQUEST.validate_json(body))
+        return _decode_clean(_REQUEST.validate_json(body), groups)
     except (_Unclean, ValidationError, InvalidItem, InvalidBatch, OverflowError):
         errors = ItemErrors(partial=partial)
-    return _decode_carefully(body, errors)  # out here, where what the fast path had read is freed
+    return _decode_carefully(body, errors, groups)  # out here, where what the fast path had read is freed
 
 
 def _values_at_most(body: bytes) -> int:
@@ -69,17 +74,22 @@ class _Unclean(Exception):
     """Something is wrong with the body; the careful path finds out what."""
 
 
-def _decode_clean(request: schema.WriteRequest) -> Collected:
+def _decode_clean(request: schema.WriteRequest, groups: Groups) -> Collected:
     if not request.keys() <= _FIELDS_OF_REQUEST:
         raise _Unclean
-    runs = [run for run in map(_clean_run, request["runs"]) if run is not None]
+    runs = [made for run in request["runs"] if (made := _clean_run(run, groups)) is not None]
     return ItemErrors(partial=False).collect(runs, request.get("writer", ""), request.get("seq", 0))
 
 
-def _clean_run(item: schema.RunBatch) -> RunBatch | None:
+def _clean_run(item: schema.RunBatch, groups: Groups) -> RunBatch | None:
     if not item.keys() <= _FIELDS_OF_RUN:
         raise _Unclean
-    name = run_name(item["run"])
+    if "member" in item:
+        name, member = _place_of(item, groups)
+        for part in (*item.get("scalars", ()), *item.get("summaries", ())):
+            _put_in_place(part, member)
+    else:
+        name = run_name(item.get("run", ""))
     columns = []
     for column in item.get("scalars", ()):
         if not column.keys() <= _FIELDS_OF_COLUMNS:
@@ -95,7 +105,13 @@ def _clean_run(item: schema.RunBatch) -> RunBatch | None:
         else:
             summaries.append(summary_of(summary))
     columns.extend(_clean_rows(tag, same) for tag, same in rows.items())
-    run = RunBatch(name, join_columns(columns), tuple(summaries), item.get("purge_step"), item.get("purge_wall_time"))
+    logs = []
+    for record in item.get("logs", ()):
+        if not record.keys() <= _FIELDS_OF_RECORD:
+            raise _Unclean
+        logs.append(_record(record))
+    purge = item.get("purge_step"), item.get("purge_wall_time")
+    run = RunBatch(name, join_columns(columns), tuple(summaries), *purge, tuple(logs), item.get("create", False))
     return None if run.is_empty else run
 
 
@@ -132,19 +148,21 @@ def _named_rows(tag: str, rows: Sequence[schema.Scalar]) -> ScalarColumns:
 
 _RUN: Final = TypeAdapter(schema.RunBatch)
 _COLUMNS: Final = TypeAdapter(schema.ScalarColumns)
+_RECORD: Final = TypeAdapter(schema.LogRecord)
 _KINDS: Final[Mapping[str, TypeAdapter[Any]]] = {kind: TypeAdapter(said) for kind, said in schema.KINDS.items()}
 _FIELDS_OF_REQUEST: Final = schema.WriteRequest.__annotations__.keys()
 _FIELDS_OF_RUN: Final = schema.RunBatch.__annotations__.keys()
 _FIELDS_OF_COLUMNS: Final = schema.ScalarColumns.__annotations__.keys()
+_FIELDS_OF_RECORD: Final = schema.LogRecord.__annotations__.keys()
 _FIELDS_OF_KIND: Final = {kind: said.__annotations__.keys() for kind, said in schema.KINDS.items()}
 
 
-def _decode_carefully(body: bytes, errors: ItemErrors) -> Collected:
+def _decode_carefully(body: bytes, errors: ItemErrors, groups: Groups) -> Collected:
     request = _parse(body)
     # What holds for the whole request is never partial: a misspelt `seq` would cost the sender its protection.
     head = ItemErrors(partial=False)
     if not isinstance(request, dict):
-        head.add(ItemError("", "type", f"the body is {_shown(request)}; {_SHAPE_HINT}"))
+        head.add(ItemError("", "type", f"the body is {shown(request)}; {_SHAPE_HINT}"))
         raise InvalidBatch(head.kept)
     runs = request.get("runs")
     if isinstance(runs, list):
@@ -152,7 +170,7 @@ def _decode_carefully(body: bytes, errors: ItemErrors) -> Collected:
     made = _checked(_REQUEST, _FIELDS_OF_REQUEST, request, "", head)
     if made is None or head.count or not isinstance(runs, list):
         raise InvalidBatch(head.kept)
-    good = (_careful_run(run, errors, f"runs[{position}]") for position, run in enumerate(runs))
+    good = (_careful_run(run, errors, f"runs[{position}]", groups) for position, run in enumerate(runs))
     return errors.collect([run for run in good if run is not None], made.get("writer", ""), made.get("seq", 0))
 
 
@@ -165,43 +183,54 @@ def _parse(body: bytes) -> Any:
         raise MalformedBody(f"the body is not JSON: {error}; {_SHAPE_HINT}") from None
 
 
-def _careful_run(item: object, errors: ItemErrors, path: str) -> RunBatch | None:
+def _careful_run(item: object, errors: ItemErrors, path: str, groups: Groups) -> RunBatch | None:
     if not isinstance(item, dict):
         errors.add(
-            ItemError(path, "type", f'a run is an object, this is {_shown(item)}; send {{"run": name, "scalars": [...]}}')
+            ItemError(path, "type", f'a run is an object, this is {shown(item)}; send {{"run": name, "scalars": [...]}}')
         )
         return None
     lists: dict[str, list[Any]] = {}
-    for field in [field for field in ("scalars", "summaries") if field in item]:
+    for field in [field for field in ("scalars", "summaries", "logs") if field in item]:
         came = item.pop(field)
         if isinstance(came, list):
             lists[field] = came
         else:
-            message = f"{_shown(came)} came where a list is wanted; send [...] or leave it out"
+            message = f"{shown(came)} came where a list is wanted; send [...] or leave it out"
             errors.add(ItemError(f"{path}.{field}", "type", message))
     made = _checked(_RUN, _FIELDS_OF_RUN, item, path, errors)
-    name = None if made is None else errors.attempt(path, run_name, made["run"])
-    if made is None or name is None:
+    where = None if made is None else errors.attempt(path, _place_of, made, groups)
+    if made is None or where is None:
         return None
-    columns = list(_careful_columns(lists.get("scalars", []), errors, path))
+    name, member = where
+    columns = list(_careful_columns(lists.get("scalars", []), errors, path, member))
     rows: list[ScalarRow] = []
     summaries: list[Summary] = []
-    for summary in _careful_summaries(lists.get("summaries", []), errors, path):
+    for summary in _careful_summaries(lists.get("summaries", []), errors, path, member):
         if isinstance(summary, ScalarRow):
             rows.append(summary)
         else:
             summaries.append(summary)
     joined = errors.attempt(path, join_columns, columns + errors.columns_of(rows)) or ()
     purge = made.get("purge_step"), made.get("purge_wall_time")
-    run = errors.attempt(path, RunBatch, name, joined, tuple(summaries), *purge)
+    logs = tuple(_careful_logs(lists.get("logs", []), errors, path))
+    run = errors.attempt(path, RunBatch, name, joined, tuple(summaries), *purge, logs, made.get("create", False))
     return None if run is None or run.is_empty else run
 
 
-def _careful_columns(items: Iterable[Any], errors: ItemErrors, path: str) -> Iterator[ScalarColumns]:
+def _careful_logs(items: Iterable[Any], errors: ItemErrors, path: str) -> Iterator[LogRecord]:
+    for position, item in enumerate(items):
+        place = f"{path}.logs[{position}]"
+        made = _checked(_RECORD, _FIELDS_OF_RECORD, item, place, errors, whole=True)
+        record = None if made is None else errors.attempt(place, _record, made)
+        if record is not None:
+            yield record
+
+
+def _careful_columns(items: Iterable[Any], errors: ItemErrors, path: str, member: Place | None) -> Iterator[ScalarColumns]:
     for position, item in enumerate(items):
         place = f"{path}.scalars[{position}]"
         made = _checked(_COLUMNS, _FIELDS_OF_COLUMNS, _with_numbers(item, "values"), place, errors, whole=True)
-        column = None if made is None else errors.attempt(place, _columns, made)
+        column = None if made is None else errors.attempt(place, _columns, made, member)
         if column is not None:
             yield column
 
@@ -210,22 +239,24 @@ def _careful_columns(items: Iterable[Any], errors: ItemErrors, path: str) -> Ite
 _NUMBERS_IN: Final = {"scalar": "value", "histogram": "values"}
 
 
-def _careful_summaries(items: Iterable[Any], errors: ItemErrors, path: str) -> Iterator[ScalarRow | Summary]:
+def _careful_summaries(
+    items: Iterable[Any], errors: ItemErrors, path: str, member: Place | None
+) -> Iterator[ScalarRow | Summary]:
     for position, item in enumerate(items):
         place = f"{path}.summaries[{position}]"
         kind = item.get("kind") if isinstance(item, dict) else None
         if not isinstance(item, dict):
-            errors.add(ItemError(place, "type", f'a summary is an object, this is {_shown(item)}; send {{"kind": ...}}'))
+            errors.add(ItemError(place, "type", f'a summary is an object, this is {shown(item)}; send {{"kind": ...}}'))
             continue
         if not isinstance(kind, str) or kind not in _KINDS:
-            came = f"kind is {_shown(kind)}" if "kind" in item else "'kind' is missing"
+            came = f"kind is {shown(kind)}" if "kind" in item else "'kind' is missing"
             errors.add(ItemError(f"{place}.kind", "kind", f"{came}; this server knows " + ", ".join(_KINDS)))
             continue
         item = _with_numbers(item, _NUMBERS_IN.get(kind, ""))  # noqa: PLW2901 - the same item, made readable
         made = _checked(_KINDS[kind], _FIELDS_OF_KIND[kind], item, place, errors, whole=True)
         if made is None:
             continue
-        summary = errors.attempt(place, _row, made, place) if kind == "scalar" else errors.attempt(place, summary_of, made)
+        summary = errors.attempt(place, _summary, made, place, member)
         if summary is not None:
             yield summary
 
@@ -258,14 +289,14 @@ def _checked(
         known = ", ".join(sorted(fields, key=lambda name: name != "kind"))
         unknown = [name for name in item if name not in fields]
         for name in unknown[: limits.REPORTED_ITEMS]:
-            shown = _clipped(name)
+            shown = clipped(name)
             message = f"'{shown}' is not a field here; check its spelling or leave it out (known are {known})"
-            errors.add(ItemError(_join(path, shown), "unknown-field", message))
+            errors.add(ItemError(join(path, shown), "unknown-field", message))
     try:
         made = adapter.validate_python(item, strict=True)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False):
-            errors.add(_explained(detail, path))
+            errors.add(explained(detail, path))
         return None
     return None if whole and errors.count > before else made
 
@@ -273,7 +304,44 @@ def _checked(
 # --- one item, from what pydantic made of it ----------------------------------------------------------------------------
 
 
-def _columns(item: schema.ScalarColumns) -> ScalarColumns:
+def _place_of(item: schema.RunBatch, groups: Groups) -> tuple[RunName, Place | None]:
+    """The run that an item is for; and for a member's item also how the group names its tags."""
+    if "member" not in item:
+        if "run" not in item:
+            raise InvalidItem("missing", "'run' is missing; add it (or 'member', the name of one of a group)", "run")
+        return run_name(item["run"]), None
+    if "run" in item:
+        raise InvalidItem("run-name", "both 'run' and 'member' are given; send one of them", "member")
+    place = groups.place(item["member"])
+    return place.run, place
+
+
+# The kinds that belong to a run as a whole.
+_TAGLESS: Final = ("graph", "hparams", "custom_scalars")
+
+
+def _put_in_place(item: Any, member: Place | None) -> None:
+    """Give `item`, columns or a summary of a member, the tag that its group makes of its own."""
+    if member is None:
+        return
+    kind = item.get("kind")
+    if kind == "raw":
+        raise InvalidItem("member", RAW_VALUE_OF_MEMBER, "kind")
+    if kind not in _TAGLESS:
+        item["tag"] = member.tag(item["tag"])
+
+
+def _summary(item: Any, path: str, member: Place | None) -> ScalarRow | Summary:
+    _put_in_place(item, member)
+    return _row(item, path) if item["kind"] == "scalar" else summary_of(item)
+
+
+def _record(item: schema.LogRecord) -> LogRecord:
+    return LogRecord(item["message"], item.get("level", 0) or DEFAULT_LOG_LEVEL, item.get("logger", ""), item.get("wall_time"))
+
+
+def _columns(item: schema.ScalarColumns, member: Place | None = None) -> ScalarColumns:
+    _put_in_place(item, member)
     steps, wall_times = item.get("steps"), item.get("wall_times")
     return ScalarColumns(
         tag_name(item["tag"]),
@@ -290,7 +358,7 @@ def _steps(steps: list[int]) -> Int64s:
         return np.array(steps, dtype=np.int64)
     except OverflowError:
         position, step = next((at, step) for at, step in enumerate(steps) if not INT64_MIN <= step <= INT64_MAX)
-        message = f"step {_clipped(str(step))} does not fit in 64 bits; steps go from -2^63 to 2^63-1"
+        message = f"step {clipped(str(step))} does not fit in 64 bits; steps go from -2^63 to 2^63-1"
         raise InvalidItem("step", message, f"steps[{position}]") from None
 
 
@@ -305,70 +373,6 @@ def _row(item: schema.Scalar, path: str) -> ScalarRow:
         item.get("display_name", ""),
         item.get("description", ""),
     )
-
-
-# --- what is wrong, in our words ----------------------------------------------------------------------------------------
-
-_NUMBER_HINT: Final = 'send a number, or the string "NaN", "Infinity" or "-Infinity"'
-
-# From pydantic's type of an error to our code and message; `came` says what stands there, `field` is the last part of the path.
-_EXPLANATIONS: Final[Mapping[str, tuple[str, str]]] = {
-    "missing": ("missing", "'{field}' is missing; add it"),
-    "string_type": ("type", "{came} came where text is wanted; send a string"),
-    "int_type": ("type", "{came} came where a whole number is wanted; send it as 7, neither as 7.0 nor in quotes"),
-    "float_type": ("type", "{came} came where a number is wanted; {number_hint}"),
-    "list_type": ("type", "{came} came where a list is wanted; send [...] or leave it out"),
-    "dict_type": ("type", "{came} came where an object is wanted; send {{...}}"),
-    "extra_forbidden": ("unknown-field", "'{field}' is not a field here; check its spelling or leave it out"),
-    "bool_type": ("type", "{came} came where true or false is wanted; send it without quotes"),
-    "literal_error": ("type", "{came} is none of those that are known here; see the document of this interface"),
-    "too_short": ("length", "a bucket has three numbers, this one fewer; send [left edge, right edge, count]"),
-    "too_long": ("length", "a bucket has three numbers, this one more; send [left edge, right edge, count]"),
-}
-
-
-def _explained(detail: ErrorDetails, path: str) -> ItemError:
-    code, template = _EXPLANATIONS.get(detail["type"], ("type", "{came} is refused: " + detail["msg"].replace("{", "{{")))
-    place = path
-    for part in detail["loc"]:
-        place = f"{place}[{part}]" if isinstance(part, int) else _join(place, str(part))
-    field = detail["loc"][-1] if detail["loc"] else ""
-    if field == "sprite_size" and code == "length":
-        template = "a sprite's cell has two numbers; send [width, height]"
-    hint = _NUMBER_HINT
-    if detail["input"] is None:
-        hint += " (JavaScript writes those as null)"
-    elif isinstance(detail["input"], str):
-        hint = hint.replace("number, or", "number without quotes, or")
-    if "wall_time" in detail["loc"] or "wall_times" in detail["loc"]:
-        hint = "send seconds since 1970, or leave it out"
-    return ItemError(place, code, template.format(came=_shown(detail["input"]), field=field, number_hint=hint))
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-_SHOWN_CHARACTERS: Final = 40
-
-
-def _clipped(text: str) -> str:
-    return ascii(text[:_SHOWN_CHARACTERS])[1:-1] + ("..." if len(text) > _SHOWN_CHARACTERS else "")
-
-
-def _shown(came: object) -> str:
-    """What came, in JSON's words and short enough for a message."""
-    match came:
-        case None | True | False:
-            return {None: "null", True: "true", False: "false"}[came]
-        case str():
-            return f'the text "{_clipped(came)}"'
-        case list():
-            return "a list"
-        case dict():
-            return "an object"
-        case _:
-            return _clipped(str(came))
 
 
 # --- answers ------------------------------------------------------------------------------------------------------------

@@ -33,10 +33,12 @@ SCALARS_EXAMPLE: Final[dict[str, Any]] = {"tag": "loss/train", "steps": [1, 2, 3
 SCALAR_EXAMPLE: Final[dict[str, Any]] = {"kind": "scalar", "tag": "accuracy", "step": 3, "value": 0.81}
 TEXT_EXAMPLE: Final[dict[str, Any]] = {"kind": "text", "tag": "settings", "text": "learning rate **1e-3**"}
 HISTOGRAM_EXAMPLE: Final[dict[str, Any]] = {"kind": "histogram", "tag": "weights", "step": 3, "values": [-0.5, 0.1, 0.2, 1.25]}
+LOG_EXAMPLE: Final[dict[str, Any]] = {"message": "epoch 3 done", "level": 20, "logger": "train"}
 RUN_EXAMPLE: Final[dict[str, Any]] = {
     "run": "digits/lr=1e-3",
     "scalars": [SCALARS_EXAMPLE],
     "summaries": [SCALAR_EXAMPLE, TEXT_EXAMPLE, HISTOGRAM_EXAMPLE, *kinds.EXAMPLES],
+    "logs": [LOG_EXAMPLE],
 }
 WRITE_EXAMPLE: Final[dict[str, Any]] = {"writer": "5f0c9f0e-trainer-0", "seq": 1, "runs": [RUN_EXAMPLE]}
 ONE_POINT_EXAMPLE: Final[dict[str, Any]] = {"runs": [{"run": "first", "scalars": [{"tag": "loss", "values": [0.5]}]}]}
@@ -120,17 +122,38 @@ OneByOne: TypeAlias = (
 Summary = Annotated[Scalar | OneByOne, Field(discriminator="kind")]
 
 
+@with_config(shape(LOG_EXAMPLE))
+class LogRecord(TypedDict):
+    """One record of a program's log."""
+
+    message: Annotated[str, Field(description="May have many lines.")]
+    level: NotRequired[
+        Annotated[
+            int,
+            Field(
+                description="As in Python's logging: 10 debug, 20 info, 30 warning, 40 error, 50 critical, or between. "
+                "Left out or 0: 20.",
+                json_schema_extra={"minimum": 0, "maximum": limits.LOG_LEVEL_MAX},
+            ),
+        ]
+    ]
+    logger: NotRequired[Annotated[str, Field(description="The logger's name, such as `train.data`.")]]
+    wall_time: NotRequired[Annotated[Finite, Field(description="Seconds since 1970. Left out: the time of receipt.")]]
+
+
 @with_config(shape(RUN_EXAMPLE))
 class RunBatch(TypedDict):
-    """What is written to one run."""
+    """What is written to one run: to `run`, or to what the server's groups make of `member`; one of the two is given."""
 
-    run: Annotated[
-        str,
-        Field(
-            description=f"A folder below the log folder, 1 to {limits.RUN_MAX_BYTES} bytes of UTF-8; `/` separates levels. "
-            "No empty, `.` or `..` part, no control characters, no leading `/`.",
-            json_schema_extra={"minLength": 1, "maxLength": limits.RUN_MAX_BYTES},
-        ),
+    run: NotRequired[
+        Annotated[
+            str,
+            Field(
+                description=f"A folder below the log folder, 1 to {limits.RUN_MAX_BYTES} bytes of UTF-8; `/` separates levels. "
+                "No empty, `.` or `..` part, no control characters, no leading `/`.",
+                json_schema_extra={"minLength": 1, "maxLength": limits.RUN_MAX_BYTES},
+            ),
+        ]
     ]
     scalars: NotRequired[Annotated[list[ScalarColumns], FailFast(), Field(description="Many points of one tag each.")]]
     summaries: NotRequired[Annotated[list[Summary], FailFast(), Field(description="One value each, of any kind.")]]
@@ -144,6 +167,22 @@ class RunBatch(TypedDict):
         ]
     ]
     purge_wall_time: NotRequired[Annotated[Finite, Field(description="Seconds since 1970. Left out: the time of receipt.")]]
+    logs: NotRequired[
+        Annotated[
+            list[LogRecord], FailFast(), Field(description="Lines for the run's log file. They make no run by themselves.")
+        ]
+    ]
+    create: NotRequired[Annotated[bool, Field(description="Make the run even if nothing is written to it yet.")]]
+    member: NotRequired[
+        Annotated[
+            str,
+            Field(
+                description="In place of `run`: `group/name`, a member of one of the groups at `/api/v1/groups`, "
+                "which make the run and the tags of it.",
+                json_schema_extra={"minLength": 3, "maxLength": limits.RUN_MAX_BYTES},
+            ),
+        ]
+    ]
 
 
 @with_config(shape(WRITE_EXAMPLE))
