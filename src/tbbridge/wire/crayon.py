@@ -83,7 +83,7 @@ def _triple(body: bytes, hint: str) -> tuple[float, int, object]:
         raise InvalidItem("type", f"the body is {family.shown(came)}; {hint}, a list", "body")
     if len(came) != 3:
         raise InvalidItem("length", f"the list has {len(came)} items, not 3; {hint}", "body")
-    return family.time(came[0], "wall_time"), family.whole(came[1], "step"), came[2]
+    return family.finite(came[0], "wall_time"), family.whole(came[1], "step"), came[2]
 
 
 def _built(tag: TagName, came: object) -> pb.HistogramProto:

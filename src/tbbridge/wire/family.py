@@ -1,6 +1,6 @@
 """What the bodies of the old clients share: JSON as Python's json module writes it, and looks at texts and numbers.
 
-`crayon`, `lapiz` and `pastalog` build on it; each says in its own file what its clients send. What is wrong raises `InvalidItem`
+`crayon`, `lapiz` and `pastalog` build on it; each says itself what its clients send. What is wrong raises `InvalidItem`
 with the field's name in front, since these clients show their user one line of text and nothing else. Pure.
 """
 
@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from tbbridge import limits
 from tbbridge.errors import InvalidItem, MalformedBody, TooLarge
-from tbbridge.model import Batch, RunBatch, RunName, ScalarColumns, TagName, check_step, check_wall_time, run_name, tag_name
+from tbbridge.model import INT64_MAX, INT64_MIN, Batch, RunBatch, RunName, ScalarColumns, TagName, run_name, tag_name
 
 _SHOWN_CHARACTERS: Final = 40
 
@@ -68,12 +68,9 @@ def whole(came: object, where: str) -> int:
         came = int(came)
     if type(came) is not int:
         raise InvalidItem("step", f"{where} is {shown(came)}; send a whole number", where)
-    return check_step(came, where)
-
-
-def time(came: object, where: str) -> float:
-    """Seconds since 1970."""
-    return check_wall_time(finite(came, where), where)
+    if not INT64_MIN <= came <= INT64_MAX:
+        raise InvalidItem("step", f"{where} is {shown(came)}, which does not fit in 64 bits; send less", where)
+    return came
 
 
 def numbers(came: object, where: str, most: int) -> list[float]:
