@@ -238,8 +238,26 @@ DOWNSAMPLE_BLOCK_POINTS: Final = 1_000_000
 # Bytes of an event file in memory at one time, and the largest record that is read (an image, a mesh).
 READ_WINDOW_BYTES: Final = 16 * MiB
 READ_RECORD_MAX_BYTES: Final = 256 * MiB
+# Values of other kinds than scalars in one answer, and their bytes as stored; in JSON they take up to twice as many.
+READ_MAX_VALUES: Final = 100_000
+READ_MAX_VALUES_BYTES: Final = 64 * MiB
+# Elements of a tensor that its file holds as one number "for all": more would be a bomb of a few bytes.
+TENSOR_REPEATED_MAX: Final = 1024 * KiB
+# Bins of candlesticks in one answer: a screen has 4,000 columns, and sorting within a bin costs 10 us.
+CANDLESTICK_MAX_BINS: Final = 10_000
+# Size of a projector_config.pbtxt that is read: an entry has about 200 bytes, so this is 40,000 embeddings.
+PROJECTOR_CONFIG_MAX_BYTES: Final = 8 * MiB
+# Times that a run's files are looked for again when they move while they are read (a veil is lifted, a run renamed).
+READ_TRIES: Final = 5
 # Tags (and files) whose totals are remembered between two looks at the runs, about 250 bytes each; then files are read anew.
 CATALOG_MAX_TAGS: Final = 400_000
+# Runs that old clients write to point by point, whose folders need one stat to be known; about 300 bytes each.
+KNOWN_RUNS_KEPT: Final = 20_000
+# Queries of old clients that are kept parsed, each up to the length: one client names the same few series again and again.
+QUERIES_KEPT: Final = 4096
+QUERY_KEPT_MAX_BYTES: Final = 1 * KiB
+# The header of one part of a multipart form, and what comes in front of the first: a few lines.
+FORM_HEADER_MAX_BYTES: Final = 16 * KiB
 # Names among which a misspelt one is looked for; comparing one takes about 50 us.
 CLOSE_MATCHES_AMONG: Final = 2000
 

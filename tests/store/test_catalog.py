@@ -207,11 +207,12 @@ def test_a_stop_ends_reading_in_the_middle_of_a_file(tmp_path, monkeypatch):
     path = put(tmp_path, "r", START + points("t", 0, 1000))
     monkeypatch.setattr(limits, "READ_WINDOW_BYTES", 1000)
     halt = eventfiles.Halt()
-    parts = eventfiles.read_scalars(path, "t", halt)
-    assert len(next(parts)) > 0
-    halt.call()
-    with pytest.raises(Stopping):
-        next(parts)
+    with eventfiles.OpenFile(path, halt) as file:
+        parts = file.chunks(0, {})
+        assert next(parts)[1].scalars
+        halt.call()
+        with pytest.raises(Stopping):
+            next(parts)
 
 
 def test_nothing_is_read_after_a_stop(tmp_path):

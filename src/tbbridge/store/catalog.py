@@ -1,30 +1,36 @@
-"""Runs as they are on disk, whoever wrote them: what there is, and the points of a tag. Read only; called from threads.
+"""Runs as they are on disk, whoever wrote them: what there is, and what a tag holds. Read only; called from threads.
 
-A run is a folder with event files, named by its path below the log folder ("." is the log folder itself, as TensorBoard calls
-it). What was found in a file is remembered with the offset reached, so the next look reads only what was appended since.
-Symbolic links are not followed: one could lead out of the log folder.
+Where a run's files are is folders.py's, how a file is walked eventfiles.py's, what one value holds values.py's. What was found
+in a file is remembered with the offset reached, so the next look reads only what was appended since; a file that is read for
+its points is indexed in the same pass.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from tbbridge import limits
-from tbbridge.errors import InvalidItem, InvalidQuery, ItemError, NotFound
-from tbbridge.model import STATE_FOLDER, run_name
-from tbbridge.store.eventfiles import SCALAR, FileIndex, Halt, OpenFile, TagTotals, read_scalars
-from tbbridge.store.series import Series
+from tbbridge.errors import InvalidQuery, ItemError, NotFound
+from tbbridge.events.reader import Chunk, StoredSummary
+from tbbridge.store import values
+from tbbridge.store.eventfiles import MESH, SCALAR, Collect, FileIndex, Halt, OpenFile, TagKey, TagTotals, kind_of
+from tbbridge.store.folders import ROOT_RUN, Folders, RunFolder, did_you_mean
+from tbbridge.store.projector import StoredEmbedding, read_embeddings
+from tbbridge.store.series import Series, joined
+from tbbridge.store.values import StoredHistogram, StoredValue
 
-ROOT_RUN: Final = "."
+__all__ = ["EMBEDDING", "ROOT_RUN", "Catalog", "RunInfo", "TagInfo"]
+
+EMBEDDING: Final = "embedding"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +57,29 @@ class RunInfo:
     last_step: int | None
     first_wall_time: float | None
     last_wall_time: float | None
+    size_bytes: int  # of its event files, and of the files of its embeddings
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a look at a run found."""
+
+    folder: RunFolder
+    tags: Mapping[TagKey, TagTotals]
+    embeddings: list[StoredEmbedding]
     size_bytes: int
+
+
+class _Moved(Exception):
+    """A file was not there any more when it was opened; caught in this file."""
 
 
 class Catalog:
     """The log folder's runs. Thread-safe. Every method raises `Stopping` soon after `stop`, wherever it is then."""
 
     def __init__(self, logdir: Path) -> None:
-        self._logdir = logdir
         self._halt = Halt()
+        self._folders = Folders(logdir, self._halt)
         self._lock = threading.Lock()
         self._indexes: OrderedDict[Path, FileIndex] = OrderedDict()  # least recently used first
         self._weight = 0  # tags in all of them, and one for each file
@@ -68,15 +88,24 @@ class Catalog:
         """For good: whoever reads in a thread ends within a piece of a file, a fraction of a second."""
         self._halt.call()
 
+    # --- what there is --------------------------------------------------------------------------------------------------
+
     def runs(self) -> list[RunInfo]:
         """All runs by name."""
-        found = sorted(self._folders(), key=lambda pair: pair[0])
-        return [self._look(name, files)[0] for name, files in found]
+        return [_run_info(self._look(folder)) for folder in self._folders.all()]
 
     def run(self, name: str) -> tuple[RunInfo, list[TagInfo]]:
         """One run and its tags in order of appearance. Raises `NotFound`, or `InvalidQuery` for a name that cannot be."""
-        info, tags = self._look(name, self._files_of(name))
-        return info, [_tag_info(tag, totals) for tag, totals in tags.items()]
+        looked = self._find(name)
+        return _run_info(looked), [_tag_info(key, totals) for key, totals in looked.tags.items()]
+
+    def empty_runs(self) -> list[str]:
+        """Names of folders below the log folder that hold no values, sorted: event files without any, or no file at all."""
+        runs, vacant = self._folders.vacant()
+        without = [found.run for found in runs if found.run != ROOT_RUN and not _run_info(self._look(found)).points]
+        return sorted({*without, *vacant})
+
+    # --- what a tag holds -----------------------------------------------------------------------------------------------
 
     def series(self, name: str, tag: str, min_step: int | None = None, max_step: int | None = None) -> Series:
         """The points of a scalar tag with min_step <= step <= max_step, over all event files in name order.
@@ -84,147 +113,212 @@ class Catalog:
         Raises `NotFound` for an unknown run or tag, `InvalidQuery` for a name that cannot be and for more than
         limits.READ_SCAN_MAX_POINTS points.
         """
-        files = self._files_of(name)
-        _, tags = self._look(name, files)
-        if tag not in tags:
-            raise NotFound(f"run {name!a} has no tag {tag[:100]!a}{_close(tag, list(tags))}")
-        if tags[tag].kind != SCALAR:
-            raise NotFound(f"tag {tag[:100]!a} of run {name!a} holds values of kind {tags[tag].kind}, not scalars")
         parts: list[Series] = []
         count = 0
-        for path in files:
-            for part in read_scalars(path, tag, self._halt):
-                kept = part.between(min_step, max_step)
-                count += len(kept)
-                parts.append(kept)
-                if count > limits.READ_SCAN_MAX_POINTS:
-                    message = f"there are over {limits.READ_SCAN_MAX_POINTS} points; ask for fewer steps at a time"
-                    raise InvalidQuery([ItemError("min_step", "query", message)])
+
+        def collect(_: FileIndex, chunk: Chunk) -> None:
+            nonlocal count
+            found = chunk.scalars.get(tag)
+            if found is None:
+                return
+            kept = Series(found.steps, found.values.astype(np.float64), found.wall_times).between(min_step, max_step)
+            count += len(kept)
+            parts.append(kept)
+            if count > limits.READ_SCAN_MAX_POINTS:
+                message = f"there are over {limits.READ_SCAN_MAX_POINTS} points; ask for fewer steps at a time"
+                raise InvalidQuery([ItemError("min_step", "query", message)])
+
+        def begin() -> Collect:
+            nonlocal count
+            parts.clear()
+            count = 0
+            return collect
+
+        _require(self._find(name, begin), SCALAR, tag)
         return joined(parts)
 
-    # --- folders and files ----------------------------------------------------------------------------------------------
+    def histograms(
+        self, name: str, tag: str, min_step: int | None = None, max_step: int | None = None
+    ) -> list[StoredHistogram]:
+        """The histograms of a tag in the order of writing; errors as of `values`."""
+        return self.values(name, "histogram", tag, values.histogram, min_step, max_step)
 
-    def _folders(self) -> Iterator[tuple[str, list[Path]]]:
-        pending = [(ROOT_RUN, self._logdir)]
-        while pending:
-            self._halt.check()
-            name, folder = pending.pop()
-            files = []
-            for entry in _entries(folder):
-                if entry.is_dir(follow_symlinks=False):
-                    below = entry.name if name == ROOT_RUN else f"{name}/{entry.name}"
-                    if entry.name.casefold() != STATE_FOLDER:
-                        pending.append((below, Path(entry.path)))
-                elif _is_event_file(entry):
-                    files.append(Path(entry.path))
-            if files and _is_run(name):
-                yield name, sorted(files)
+    def values(
+        self,
+        name: str,
+        kind: str | None,
+        tag: str | None,
+        read: Callable[[StoredValue], T | None],
+        min_step: int | None = None,
+        max_step: int | None = None,
+        *,
+        max_bytes: int | None = limits.READ_MAX_VALUES_BYTES,
+    ) -> list[T]:
+        """What `read` makes of each value of a tag that is no scalar, in the order of writing; None is left out.
 
-    def _files_of(self, name: str) -> list[Path]:
-        folder = self._logdir
-        if name != ROOT_RUN:
+        `kind` None: of any kind but scalar. `tag` None: all tags of the kind. `max_bytes`: of all of them as stored; None for
+        a `read` that keeps little. Raises `NotFound` for an unknown run or tag, `InvalidQuery` for a name that cannot be and
+        for more than limits.READ_MAX_VALUES values or `max_bytes`.
+        """
+        found: list[T] = []
+        seen = size = 0
+
+        def collect(index: FileIndex, chunk: Chunk) -> None:
+            nonlocal seen, size
+            for one in chunk.summaries:
+                if not _belongs(index, one, kind, tag):
+                    continue
+                seen += 1
+                if (min_step is not None and one.step < min_step) or (max_step is not None and one.step > max_step):
+                    continue
+                made = read(StoredValue(seen - 1, one.tag, one.step, one.wall_time, one.value))
+                if made is None:
+                    continue
+                size += len(one.value)
+                if len(found) == limits.READ_MAX_VALUES or (max_bytes is not None and size > max_bytes and found):
+                    message = (
+                        f"there are too many values for one answer; it would end before step {one.step}: ask for less steps"
+                    )
+                    raise InvalidQuery([ItemError("max_step", "query", message)])
+                found.append(made)
+
+        def begin() -> Collect:
+            nonlocal seen, size
+            found.clear()
+            seen = size = 0
+            return collect
+
+        _require(self._find(name, begin), kind, tag)
+        return found
+
+    def embeddings(
+        self, name: str, tag: str, min_step: int | None = None, max_step: int | None = None
+    ) -> list[StoredEmbedding]:
+        """The embeddings of a tag in the order of the run's projector_config.pbtxt. Raises as `run`, `NotFound` for the tag."""
+        looked = self._find(name)
+        _require(looked, EMBEDDING, tag)
+        low, high = (-np.inf if min_step is None else min_step), (np.inf if max_step is None else max_step)
+        return [one for one in looked.embeddings if one.tag == tag and low <= one.step <= high]
+
+    # --- files ----------------------------------------------------------------------------------------------------------
+
+    def _find(self, name: str, begin: Callable[[], Collect] | None = None) -> _Looked:
+        """Look at a run, and hand all that its files hold to what `begin` returns, which is asked anew at each try."""
+        for _ in range(limits.READ_TRIES):
+            folder = self._folders.one(name)
             try:
-                run_name(name)
-            except InvalidItem as error:
-                raise InvalidQuery([ItemError("run", error.item_code, error.message)]) from None
-            for part in name.split("/"):
-                folder /= part
-                if folder.is_symlink():
-                    raise NotFound(f"run {name!a} lies behind a symbolic link, which is not followed")
-        files = sorted(Path(entry.path) for entry in _entries(folder) if _is_event_file(entry))
-        if not files:
-            raise NotFound(f"there is no run {name!a}{_close(name, [known for known, _ in self._folders()])}")
-        return files
+                return self._look(folder, None if begin is None else begin(), strict=True)
+            except _Moved:
+                continue
+        return self._look(self._folders.one(name), None if begin is None else begin())
 
-    # --- what is in them ------------------------------------------------------------------------------------------------
-
-    def _look(self, name: str, files: Sequence[Path]) -> tuple[RunInfo, dict[str, TagTotals]]:
-        tags: dict[str, TagTotals] = {}
+    def _look(self, folder: RunFolder, collect: Collect | None = None, *, strict: bool = False) -> _Looked:
+        tags: dict[TagKey, TagTotals] = {}
         size = 0
-        for path in files:
+        before: FileIndex | None = None
+        for path in folder.events:
             self._halt.check()
+            index = self._read(path, before, collect)
+            if index is None:
+                if strict:
+                    raise _Moved
+                continue  # deleted a moment ago
             with self._lock:
-                index = self._index(path)
                 size += index.size
-                for tag, totals in index.tags.items():
-                    tags[tag] = tags[tag].joined(totals) if tag in tags else totals.copied()
-        counts = Counter(totals.kind for totals in tags.values())
-        every = tags.values()
-        return (
-            RunInfo(
-                name,
-                counts,
-                sum(totals.count for totals in every),
-                min((totals.first_step for totals in every), default=None),
-                max((totals.last_step for totals in every), default=None),
-                min((totals.first_wall_time for totals in every), default=None),
-                max((totals.last_wall_time for totals in every), default=None),
-                size,
-            ),
-            tags,
-        )
+                for key, totals in index.tags.items():
+                    tags[key] = tags[key].joined(totals) if key in tags else totals.copied()
+            before = index
+        embeddings = read_embeddings(folder.folder) if folder.has_projector else []
+        for one in embeddings:
+            size += one.size_bytes
+            totals = TagTotals(1, one.step, one.step, one.wall_time, one.wall_time)
+            key = EMBEDDING, one.tag
+            tags[key] = tags[key].joined(totals) if key in tags else totals
+        return _Looked(folder, tags, embeddings, size)
 
-    def _index(self, path: Path) -> FileIndex:
-        index = self._indexes.pop(path, None)
-        if index is not None:
-            self._weight -= 1 + len(index.tags)
+    def _read(self, path: Path, before: FileIndex | None, collect: Collect | None) -> FileIndex | None:
+        """Index a file as far as it reaches now, and let `collect` see all of it. None: it is gone.
+
+        A file that is new to the index is read once for both.
+        """
+        with self._lock:
+            index = self._indexes.get(path)
+            if index is not None and collect is None and index.is_of(path):
+                self._indexes.move_to_end(path)
+                return index
         with OpenFile(path, self._halt) as file:
             if file.identity is None:
-                return FileIndex((0, 0))  # deleted a moment ago
-            if index is None or not index.continues(file):
-                index = FileIndex(file.identity)
-            index.catch_up(file)
+                return None
+            with self._lock:
+                index = self._indexes.pop(path, None)
+                if index is not None:
+                    self._weight -= 1 + len(index.tags)
+                if index is None or not index.continues(file.identity, file.size):
+                    index = FileIndex(file.identity)
+                    if before is not None:
+                        index.inherit(before)
+                is_new = index.offset == 0
+                try:
+                    index.catch_up(file, collect if is_new else None)
+                finally:
+                    self._keep(path, index)
+            if collect is not None and not is_new:
+                for _, chunk in file.chunks(0, index.inherited):
+                    collect(index, chunk)
+        return index
+
+    def _keep(self, path: Path, index: FileIndex) -> None:
         self._indexes[path] = index
         self._weight += 1 + len(index.tags)
         while self._weight > limits.CATALOG_MAX_TAGS and len(self._indexes) > 1:
             _, forgotten = self._indexes.popitem(last=False)
             self._weight -= 1 + len(forgotten.tags)
-        return index
 
 
-def joined(parts: Sequence[Series]) -> Series:
-    """Series behind each other."""
-    if len(parts) == 1:
-        return parts[0]
-    return Series(
-        np.concatenate([np.empty(0, np.int64), *(part.steps for part in parts)]),
-        np.concatenate([np.empty(0, np.float64), *(part.values for part in parts)]),
-        np.concatenate([np.empty(0, np.float64), *(part.wall_times for part in parts)]),
+def _belongs(index: FileIndex, one: StoredSummary, kind: str | None, tag: str | None) -> bool:
+    found = kind_of(one.plugin)
+    if kind is not None and found != kind:
+        return False
+    if tag is None or one.tag == tag:
+        return True
+    return found == MESH and index.mesh_of(one.tag) == tag
+
+
+def _require(looked: _Looked, kind: str | None, tag: str | None) -> None:
+    """Raises `NotFound` unless the run holds such values."""
+    run = looked.folder.run
+    kinds = [found for found, name in looked.tags if name == tag]
+    if tag is None:
+        if not any(found == kind for found, _ in looked.tags):
+            raise NotFound(f"run {run!a} holds no values of kind {kind}")
+    elif not kinds:
+        raise NotFound(f"run {run!a} has no tag {tag[:100]!a}{did_you_mean(tag, [name for _, name in looked.tags])}")
+    elif kind is not None and kind not in kinds:
+        wanted = "scalars" if kind == SCALAR else f"values of kind {kind}"
+        raise NotFound(f"tag {tag[:100]!a} of run {run!a} holds values of kind {' and '.join(kinds)}, not {wanted}")
+    elif kind is None and not [found for found in kinds if found not in (SCALAR, EMBEDDING)]:
+        raise NotFound(f"tag {tag[:100]!a} of run {run!a} holds values of kind {kinds[0]}; GET /api/v1/{kinds[0]}s reads those")
+
+
+def _run_info(looked: _Looked) -> RunInfo:
+    every = looked.tags.values()
+    return RunInfo(
+        looked.folder.run,
+        Counter(kind for kind, _ in looked.tags),
+        sum(totals.count for totals in every),
+        min((totals.first_step for totals in every), default=None),
+        max((totals.last_step for totals in every), default=None),
+        min((totals.first_wall_time for totals in every), default=None),
+        max((totals.last_wall_time for totals in every), default=None),
+        looked.size_bytes,
     )
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return []  # deleted a moment ago, not there yet, or not ours to read
-
-
-def _is_event_file(entry: os.DirEntry[str]) -> bool:
-    return "tfevents" in entry.name and entry.is_file(follow_symlinks=False)
-
-
-def _is_run(name: str) -> bool:
-    """False for a folder that others made and that no request could name."""
-    if name == ROOT_RUN:
-        return True
-    try:
-        run_name(name)
-    except InvalidItem:
-        return False
-    return True
-
-
-def _close(name: str, known: Sequence[str]) -> str:
-    matches = difflib.get_close_matches(name[:200], known[: limits.CLOSE_MATCHES_AMONG], n=3)
-    return f"; did you mean {' or '.join(ascii(match) for match in matches)}?" if matches else ""
-
-
-def _tag_info(tag: str, totals: TagTotals) -> TagInfo:
+def _tag_info(key: TagKey, totals: TagTotals) -> TagInfo:
+    kind, tag = key
     return TagInfo(
         tag,
-        totals.kind,
+        kind,
         totals.count,
         totals.first_step,
         totals.last_step,

@@ -8,30 +8,35 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
-import numpy as np
+from google.protobuf.message import DecodeError
 
 from tbbridge import limits
 from tbbridge.errors import Stopping
-from tbbridge.events.reader import Chunk, read_events
+from tbbridge.events import event_pb2 as pb
+from tbbridge.events.reader import SCALARS, Chunk, StoredSummary, read_events
 from tbbridge.events.tfrecord import OVERHEAD_BYTES, Torn
-from tbbridge.store.series import Series
+from tbbridge.foreign import plugins_pb2
+
+TagKey: TypeAlias = tuple[str, str]  # kind, tag
 
 SCALAR: Final = "scalar"
+MESH: Final = "mesh"
+TENSOR: Final = "tensor"
+OTHER: Final = "other"
 # Our word for what TensorBoard's plugins show; a plugin without one keeps its own name.
 _KINDS: Final = {
-    "scalars": SCALAR,
     "text": "text",
     "histograms": "histogram",
     "images": "image",
     "audio": "audio",
     "pr_curves": "pr_curve",
-    "mesh": "mesh",
+    "mesh": MESH,
     "graphs": "graph",
     "graph_tagged_run_metadata": "run_metadata",
     "hparams": "hparams",
@@ -119,7 +124,6 @@ class OpenFile:
 class TagTotals:
     """What is known of one tag without its points; first and last in the order of writing."""
 
-    kind: str
     count: int
     first_step: int
     last_step: int
@@ -133,7 +137,6 @@ class TagTotals:
     def joined(self, later: TagTotals) -> TagTotals:
         """This and what a later file holds of the same tag."""
         return TagTotals(
-            self.kind,
             self.count + later.count,
             self.first_step,
             later.last_step,
@@ -142,30 +145,55 @@ class TagTotals:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class MeshPart:
+    """What the values of one tag are to a mesh: `content` is MeshPluginData's ContentType. A mesh is one tag a part."""
+
+    mesh: str
+    content: int
+
+
+Collect: TypeAlias = Callable[["FileIndex", Chunk], None]
+
+
 @dataclass(slots=True)
 class FileIndex:
-    """What was found in one file so far."""
+    """What was found in one file so far. `tags` are by kind and name; a mesh stands once, under its own name."""
 
     identity: tuple[int, int]
     offset: int = 0
     size: int = 0
     plugins: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, TagTotals] = field(default_factory=dict)
+    inherited: Mapping[str, str] = field(default_factory=dict)  # the plugins that were known before its first byte
+    tags: dict[TagKey, TagTotals] = field(default_factory=dict)
+    mesh_parts: dict[str, MeshPart] = field(default_factory=dict)
 
-    def continues(self, file: OpenFile) -> bool:
-        """False if `file` is another one of the same name, or was cut."""
-        return self.identity == file.identity and file.size >= self.offset
+    def continues(self, identity: tuple[int, int] | None, size: int) -> bool:
+        """False if the file is another one of the same name, or was cut."""
+        return self.identity == identity and size >= self.offset
 
-    def catch_up(self, file: OpenFile) -> None:
-        """Read what was appended since."""
+    def is_of(self, path: Path) -> bool:
+        """True if the file is as it was when it was read last."""
+        try:
+            said = os.stat(path, follow_symlinks=False)
+        except OSError:
+            return False
+        return self.identity == (said.st_dev, said.st_ino) and said.st_size == self.size
+
+    def mesh_of(self, tag: str) -> str | None:
+        """The mesh whose part the values of this tag are."""
+        part = self.mesh_parts.get(tag)
+        return None if part is None else part.mesh
+
+    def catch_up(self, file: OpenFile, collect: Collect | None = None) -> None:
+        """Read what was appended since; `collect` sees it too, piece by piece."""
         self.size = file.size
         for offset, chunk in file.chunks(self.offset, self.plugins):
             self.offset, self.plugins = offset, chunk.plugins
             for tag, found in chunk.scalars.items():
                 self._add(
-                    tag,
+                    (SCALAR, tag),
                     TagTotals(
-                        SCALAR,
                         len(found.steps),
                         int(found.steps[0]),
                         int(found.steps[-1]),
@@ -174,18 +202,43 @@ class FileIndex:
                     ),
                 )
             for one in chunk.summaries:
-                kind = _KINDS.get(one.plugin, one.plugin or "other")
-                self._add(one.tag, TagTotals(kind, 1, one.step, one.step, one.wall_time, one.wall_time))
+                kind, tag, count = kind_of(one.plugin), one.tag, 1
+                if kind == MESH:
+                    part = self._mesh_part(one)
+                    tag, count = part.mesh, int(part.content == plugins_pb2.MeshPluginData.VERTEX)
+                self._add((kind, tag), TagTotals(count, one.step, one.step, one.wall_time, one.wall_time))
+            if collect is not None:
+                collect(self, chunk)
 
-    def _add(self, tag: str, found: TagTotals) -> None:
-        known = self.tags.get(tag)
-        self.tags[tag] = found if known is None else known.joined(found)
+    def inherit(self, earlier: FileIndex) -> None:
+        """Take over what an earlier file of the run said of its tags: TensorBoard asks for that only once a run."""
+        self.plugins = self.inherited = {tag: plugin for tag, plugin in earlier.plugins.items() if plugin != SCALARS}
+        self.mesh_parts = dict(earlier.mesh_parts)
+
+    def _add(self, key: TagKey, found: TagTotals) -> None:
+        known = self.tags.get(key)
+        self.tags[key] = found if known is None else known.joined(found)
+
+    def _mesh_part(self, one: StoredSummary) -> MeshPart:
+        part = self.mesh_parts.get(one.tag)
+        if part is None:
+            part = self.mesh_parts[one.tag] = _mesh_part_of(one)
+        return part
 
 
-def read_scalars(path: Path, tag: str, halt: Halt) -> Iterator[Series]:
-    """The points of one scalar tag in a file, a piece at a time. Raises `Stopping` when the halt is called."""
-    with OpenFile(path, halt) as file:
-        for _, chunk in file.chunks(0, {}):
-            found = chunk.scalars.get(tag)
-            if found is not None:
-                yield Series(found.steps, found.values.astype(np.float64), found.wall_times)
+def kind_of(plugin: str) -> str:
+    """Our word for the values of a plugin that are no plain scalars."""
+    if plugin == SCALARS:
+        return TENSOR  # of that plugin's, but not as both of TensorBoard's readers show it: a double, a list
+    return _KINDS.get(plugin, plugin or OTHER)
+
+
+def _mesh_part_of(one: StoredSummary) -> MeshPart:
+    value = pb.Summary.Value.FromString(one.value)
+    try:
+        said = plugins_pb2.MeshPluginData.FromString(value.metadata.plugin_data.content)
+    except DecodeError:
+        return MeshPart(one.tag, plugins_pb2.MeshPluginData.VERTEX)
+    if not said.content_type:
+        return MeshPart(one.tag, plugins_pb2.MeshPluginData.VERTEX)
+    return MeshPart(said.name or one.tag, said.content_type)

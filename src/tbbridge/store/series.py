@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,17 @@ class Series:
 
     def _at(self, chosen: NDArray[Any]) -> Series:
         return Series(self.steps[chosen], self.values[chosen], self.wall_times[chosen])
+
+
+def joined(parts: Sequence[Series]) -> Series:
+    """Series behind each other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Series(
+        np.concatenate([np.empty(0, np.int64), *(part.steps for part in parts)]),
+        np.concatenate([np.empty(0, np.float64), *(part.values for part in parts)]),
+        np.concatenate([np.empty(0, np.float64), *(part.wall_times for part in parts)]),
+    )
 
 
 def _lowest(values: Float64s, starts: NDArray[np.intp]) -> NDArray[np.intp]:
