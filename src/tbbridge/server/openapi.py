@@ -31,6 +31,7 @@ Names of runs and tags travel in the body or the query, never in the path. Every
 TAGS: Final = [
     {"name": "write", "description": "Points in."},
     {"name": "read", "description": "Points back, as they are in the event files: what was acknowledged before is seen."},
+    {"name": "manage", "description": "Delete, rename, archive and restore runs; TensorBoard follows within a reload."},
     {"name": "operate", "description": "For whoever runs the bridge."},
 ]
 
@@ -47,6 +48,8 @@ _EXAMPLE_DETAILS: Final[dict[type[TBBridgeError], str]] = {
     errors.BodyTimeout: "the body was not complete after 60 s; send less at a time, or compress it",
     errors.TooLarge: "the body has 50331648 bytes, at most 33554432 are taken; send less at a time",
     errors.UnsupportedMedia: "the Content-Type header is missing; send application/json or application/x-protobuf",
+    errors.Conflict: "there is a run 'digits/lr=1e-3' already; delete it first, or take another name",
+    errors.InvalidItem: "entry '../x' has the part '', '.' or '..' in its path; nothing of the archive was taken",
     errors.NotFound: "there is no run 'digits/lr=1e-3'",
     errors.QueueFull: "the queue is full; send it again in a second",
     errors.Stopping: "the bridge is shutting down; send it again in a moment",

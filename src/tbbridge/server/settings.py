@@ -183,6 +183,13 @@ class ServerSettings:
         metavar="BYTES",
         minimum=limits.KiB,
     )
+    archive_max_bytes: int = _setting(
+        limits.ARCHIVE_MAX_BYTES,
+        help="The largest archive of a run that is put back, as sent and unpacked.",
+        read=_read_bytes,
+        metavar="BYTES",
+        minimum=limits.KiB,
+    )
     segment_bytes: int = _setting(
         limits.SEGMENT_BYTES,
         help="Size of a journal segment. A start replays at most two of them.",
