@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tbbridge import limits
 from tbbridge.events.histograms import Binned
-from tbbridge.model import Buckets, RunName, Summary, TagName
+from tbbridge.model import Buckets, LogRecord, RunName, Summary, TagName
 
 logger = logging.getLogger("tbbridge.client")
 
@@ -35,13 +35,14 @@ Point: TypeAlias = tuple[int, float, int, float]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One logged value of another kind: a text; a histogram as raw values (an array of our own), sorted, or as given; or a kind
-    ready made, whose step and time are those of the note. Its display name and description, if there are any, go before ours.
+    """One logged value of another kind: a text; a histogram as raw values (an array of our own), sorted, or as given; a kind
+    ready made, whose step and time are those of the note; or a log record, which has no tag and no step. The display name and
+    description of a kind, if there are any, go before ours.
     """
 
     run: RunName
     tag: TagName
-    content: str | NDArray[Any] | Binned | Buckets | Summary
+    content: str | NDArray[Any] | Binned | Buckets | Summary | LogRecord
     step: int
     wall_time: float
     display_name: str = ""
@@ -62,6 +63,8 @@ class Note:
             size = 24 * len(self.content.counts)
         elif isinstance(self.content, np.ndarray):
             size = self.content.nbytes
+        elif isinstance(self.content, LogRecord):
+            size = sys.getsizeof(self.content.message)
         else:
             size = self.content.size_bytes
         return size + limits.ITEM_OVERHEAD_BYTES

@@ -18,7 +18,7 @@ import numpy as np
 from tbbridge.client.backlog import Load, Note, Point
 from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import Binned, bucketize
-from tbbridge.model import Batch, Buckets, Histogram, RunBatch, RunName, ScalarColumns, Summary, TagName, Text
+from tbbridge.model import Batch, Buckets, Histogram, LogRecord, RunBatch, RunName, ScalarColumns, Summary, TagName, Text
 from tbbridge.wire.protobuf_v1 import encode_batch
 
 _SERIES, _VALUE, _STEP, _WALL_TIME = (itemgetter(position) for position in range(4))
@@ -38,10 +38,13 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """Values that will travel in one request, unless that turns out too large. Order within a tag is the order logged."""
+    """Values that will travel in one request, unless that turns out too large. Order within a tag or a log is the order logged.
+
+    `summaries` holds everything but points: log records too.
+    """
 
     points: Sequence[Point]
-    summaries: Sequence[tuple[RunName, Summary]]
+    summaries: Sequence[tuple[RunName, Summary | LogRecord]]
 
     def __len__(self) -> int:
         return len(self.points) + len(self.summaries)
@@ -79,7 +82,7 @@ class NotFinite:
 
 def prepare(load: Load) -> tuple[Parcel, list[NotFinite], list[InvalidItem]]:
     """`load` ready for `pack`, with what was found in its histograms on the way."""
-    summaries: list[tuple[RunName, Summary]] = []
+    summaries: list[tuple[RunName, Summary | LogRecord]] = []
     found: list[NotFinite] = []
     wrong: list[InvalidItem] = []
     for note in load.notes:
@@ -90,8 +93,10 @@ def prepare(load: Load) -> tuple[Parcel, list[NotFinite], list[InvalidItem]]:
     return Parcel(load.points, summaries), found, wrong
 
 
-def _summary(note: Note, found: list[NotFinite]) -> Summary:
+def _summary(note: Note, found: list[NotFinite]) -> Summary | LogRecord:
     content = note.content
+    if isinstance(content, LogRecord):
+        return content
     names = note.display_name, note.description
     if isinstance(content, str):
         return Text(note.tag, content, note.step, note.wall_time, *names)
@@ -111,13 +116,18 @@ def pack(
     parcel: Parcel, table: Sequence[Series], writer: str, seq: int, purges: Mapping[RunName, int] = MappingProxyType({})
 ) -> Body:
     """`parcel` as the request number `seq` of `writer`; `purges`: runs that go on from a step, which hides what they had."""
-    by_run: dict[RunName, tuple[list[ScalarColumns], list[Summary]]] = {run: ([], []) for run in purges}
+    by_run: dict[RunName, tuple[list[ScalarColumns], list[Summary], list[LogRecord]]] = {run: ([], [], []) for run in purges}
     for run, column in columns(parcel.points, table):
-        by_run.setdefault(run, ([], []))[0].append(column)
+        by_run.setdefault(run, ([], [], []))[0].append(column)
     for run, summary in parcel.summaries:
-        by_run.setdefault(run, ([], []))[1].append(summary)
+        _, summaries, logs = by_run.setdefault(run, ([], [], []))
+        if isinstance(summary, LogRecord):
+            logs.append(summary)
+        else:
+            summaries.append(summary)
     runs = tuple(
-        RunBatch(run, tuple(scalars), tuple(summaries), purges.get(run)) for run, (scalars, summaries) in by_run.items()
+        RunBatch(run, tuple(scalars), tuple(summaries), purges.get(run), logs=tuple(logs))
+        for run, (scalars, summaries, logs) in by_run.items()
     )
     return Body(encode_batch(Batch(runs, writer, seq)), parcel, runs, purges)
 

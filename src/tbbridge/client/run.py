@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from logging import INFO
 from time import time as now
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, get_args
@@ -24,7 +25,8 @@ from tbbridge.convert.arrays import described
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import bucketize
-from tbbridge.model import INT64_MAX, Buckets, Summary, TagName, Text, check_shown_names, run_name
+from tbbridge.logs.lines import read_level
+from tbbridge.model import INT64_MAX, Buckets, LogRecord, Summary, TagName, Text, check_shown_names, run_name
 
 if TYPE_CHECKING:
     from tbbridge.client.base import BaseClient
@@ -36,6 +38,8 @@ DEFAULT_HISTOGRAM_TAG: Final = "weights"
 _FRAME_POINTS: Final = limits.CLIENT_FRAME_MAX_POINTS
 _STEP_MIN: Final = -INT64_MAX - 1
 _STEP_MAX: Final = INT64_MAX
+# A log record belongs to a run as a whole.
+_NO_TAG: Final = TagName("")
 
 
 class _NoMoreCalls(dict[str, int]):
@@ -150,6 +154,20 @@ class Run(KindCalls):
             raise InvalidItem("summary", message, "summary")
         step = summary.step if step is None else step
         self._add_note(summary.tag, summary, step, summary.wall_time if wall_time is None else wall_time)
+
+    def log(self, message: str, level: int | str = INFO, logger: str = "", wall_time: float | None = None) -> None:
+        """Add a record to the run's log on the server. `level`: as in Python's logging, or its name. Messages may have many lines.
+
+        `tbbridge.LogHandler` does this for the standard logging module. TensorBoard shows logs only if the server says so.
+        """
+        if not isinstance(message, str):
+            raise InvalidItem("message", f"the message is {described(message)}; give a str", "message")
+        number = read_level(level) if isinstance(level, str) else as_step(level)
+        moment = now() if wall_time is None else as_wall_time(wall_time)
+        record = LogRecord(message, number, logger, moment)
+        if isinstance(self._series, _NoMoreCalls):
+            _ = self._series[""]
+        self._backlog.add(Note(self._name, _NO_TAG, record, 0, moment))
 
     def describe(self, tag: str, display_name: str = "", description: str = "") -> None:
         """Set what TensorBoard shows for a tag: a name in its place, and Markdown. Call it before the tag's first value."""
