@@ -263,10 +263,10 @@ class Archives:
         self._service = service
         self._under_way = 0
 
-    async def read(self, run: str) -> Response:
-        """The answer that streams the archive of `run`."""
+    async def read(self, run: str, prefix: str = "") -> Response:
+        """The answer that streams the archive of `run`; its files lie in the folder `prefix` in there, if one is given."""
         await self._service.door.settled()
-        entries = await self._service.read(archive_entries, self._service.settings.logdir, run)
+        entries = await self._service.read(archive_entries, self._service.settings.logdir, run, prefix)
         self._begin()
         name = run.replace("/", "_").replace("\\", "_") if run != "." else "runs"
         plain = "".join(letter if letter.isascii() and letter.isprintable() and letter not in '"%' else "_" for letter in name)
@@ -290,18 +290,25 @@ class Archives:
             raise UnsupportedMedia(f"an archive is a zip; send it as {ZIP_TYPE}")
         if head.length > most:
             raise _too_large(most)
+        found, changed = await self.install(request.receive, run, expected=max(head.length, 0), replace=replace)
+        warnings = [*_warnings(found.warnings), *_warnings(changed.warnings)]
+        return json_answer({"run": run, "files": found.files, "size_bytes": found.size_bytes, "warnings": warnings})
+
+    async def install(
+        self, receive: Receive, run: RunName, *, expected: int, replace: bool, strip_prefix: str | None = None
+    ) -> tuple[Unpacked, Changed]:
+        """Receive a zip of about `expected` bytes and make its files those of `run`; `strip_prefix` as for `unpack`."""
+        most = self._service.settings.archive_max_bytes
         self._begin()
         try:
             async with self._stage() as folder, self._stage() as staged:
-                path = await _receive(request.receive, folder, max(head.length, 0), most)
+                path = await _receive(receive, folder, expected, most)
                 found: Unpacked = await _in_thread(
-                    lambda halt: unpack(path, staged, strip_prefix=None, max_bytes=most, halt=halt)
+                    lambda halt: unpack(path, staged, strip_prefix=strip_prefix, max_bytes=most, halt=halt)
                 )
-                changed = await self._service.door.change(InstallRun(run, staged, replace))
+                return found, await self._service.door.change(InstallRun(run, staged, replace))
         finally:
             self._end()
-        warnings = [*_warnings(found.warnings), *_warnings(changed.warnings)]
-        return json_answer({"run": run, "files": found.files, "size_bytes": found.size_bytes, "warnings": warnings})
 
     def _begin(self) -> None:
         if self._under_way >= limits.ARCHIVES_AT_ONCE:
