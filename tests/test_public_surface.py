@@ -20,6 +20,7 @@ SURFACE = [
     "ClientStats",
     "GlobalSummaryWriter",
     "InvalidItem",
+    "LogHandler",
     "PointsLost",
     "Rejected",
     "Run",
@@ -118,7 +119,7 @@ def test_the_version_is_that_of_the_package() -> None:
 WEIGHT = {
     "import tbbridge": ("tbbridge.", "numpy", "httpx", "google", "fastapi", "pydantic", "uvicorn", "starlette"),
     "import tbbridge.client.address": ("numpy", "httpx", "google", "fastapi", "pydantic", "uvicorn", "starlette"),
-    "import tbbridge; tbbridge.Client().run('r').add_scalar('a', 1); tbbridge.AsyncClient()": (
+    "import tbbridge; tbbridge.Client().run('r').add_scalar('a', 1); tbbridge.AsyncClient(); tbbridge.LogHandler": (
         "fastapi",
         "pydantic",
         "uvicorn",

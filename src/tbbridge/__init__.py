@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tbbridge.client.async_client import AsyncClient
     from tbbridge.client.client import Client
+    from tbbridge.client.log_handler import LogHandler
     from tbbridge.client.outbox import ClientStats
     from tbbridge.client.run import Run
     from tbbridge.errors import InvalidItem, PointsLost, Rejected, TBBridgeError, Unavailable, WriteFailed
@@ -28,6 +29,7 @@ __all__ = [
     "ClientStats",
     "GlobalSummaryWriter",
     "InvalidItem",
+    "LogHandler",
     "PointsLost",
     "Rejected",
     "Run",
@@ -45,6 +47,7 @@ _HOMES = {
     "ClientStats": "tbbridge.client.outbox",
     "GlobalSummaryWriter": "tbbridge.summary_writer.global_writer",
     "InvalidItem": "tbbridge.errors",
+    "LogHandler": "tbbridge.client.log_handler",
     "PointsLost": "tbbridge.errors",
     "Rejected": "tbbridge.errors",
     "Run": "tbbridge.client.run",

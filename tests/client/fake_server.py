@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tbbridge.errors import ItemError, ItemWarning
-from tbbridge.model import Histogram, Summary, Text
+from tbbridge.model import Histogram, LogRecord, Summary, Text
 from tbbridge.wire.protobuf_v1 import decode_batch, encode_problem, encode_response
 
 PROTOBUF = "application/x-protobuf"
@@ -62,6 +62,7 @@ class Server:
         self.texts: list[tuple[str, Text]] = []
         self.histograms: list[tuple[str, Histogram]] = []
         self.summaries: list[tuple[str, Summary]] = []  # those two kinds and all others
+        self.logs: dict[str, list[LogRecord]] = defaultdict(list)
         self.names: dict[tuple[str, str], tuple[str, str]] = {}
         self.requests: list[tuple[str, int]] = []
         self.paths: list[str] = []
@@ -122,6 +123,7 @@ class Server:
                     self.names[run.run, column.tag] = (column.display_name, column.description)
                     rows = zip(column.steps.tolist(), column.values.tolist(), column.wall_times.tolist(), strict=True)
                     self.scalars[run.run, column.tag].extend(rows)
+                self.logs[run.run].extend(run.logs)
                 for summary in run.summaries:
                     self.summaries.append((run.run, summary))
                     if isinstance(summary, Text):

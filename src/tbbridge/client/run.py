@@ -156,7 +156,7 @@ class Run(KindCalls):
         self._add_note(summary.tag, summary, step, summary.wall_time if wall_time is None else wall_time)
 
     def log(self, message: str, level: int | str = INFO, logger: str = "", wall_time: float | None = None) -> None:
-        """Add a record to the run's log on the server. `level`: as in Python's logging, or its name. Messages may have many lines.
+        """Add a record to the run's log on the server. `level`: a number as in Python's logging, or its name.
 
         `tbbridge.LogHandler` does this for the standard logging module. TensorBoard shows logs only if the server says so.
         """
