@@ -21,6 +21,7 @@ from tbbridge.errors import InvalidSetting
 T = TypeVar("T")
 
 ENVIRONMENT_PREFIX: Final = "TBBRIDGE_"
+DIALECTS: Final = ("lapiz", "crayon", "pastalog")
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
 
 
@@ -37,6 +38,13 @@ def _read_text(text: str) -> str:
     if not text:
         raise ValueError("give a name or address")
     return text
+
+
+def _read_dialects(text: str) -> tuple[str, ...]:
+    names = () if text.strip().lower() == "none" else tuple(name.strip().lower() for name in text.split(","))
+    if len(set(names)) != len(names) or not set(names) <= set(DIALECTS):
+        raise ValueError("give some of " + ",".join(DIALECTS) + " with commas between them, or none")
+    return names
 
 
 def _read_log_level(text: str) -> str:
@@ -99,6 +107,8 @@ class Setting:
     @property
     def default_text(self) -> str:
         """The default as one would type it."""
+        if isinstance(self.default, tuple):
+            return ",".join(self.default) or "none"
         if self.read_text is not _read_bytes:
             return str(self.default)
         size = int(str(self.default))
@@ -211,6 +221,14 @@ class ServerSettings:
         metavar="SECONDS",
         minimum=0.1,
         maximum=3600,
+    )
+    dialects: tuple[str, ...] = _setting(
+        DIALECTS,
+        help="The old clients that are served beside the interface of today, at the paths that they know: "
+        + ", ".join(DIALECTS)
+        + ", or none.",
+        read=_read_dialects,
+        metavar="NAMES",
     )
     log_level: str = _setting(
         "info", help="How much to log: " + ", ".join(LOG_LEVELS) + ".", read=_read_log_level, metavar="LEVEL"
