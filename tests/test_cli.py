@@ -20,7 +20,10 @@ from tbbridge import cli
 from tbbridge.commands import console
 from tbbridge.server.settings import SETTINGS
 
-COMMANDS = ("up", "serve", "send", "demo", "check", "version")
+COMMANDS = (
+    *("up", "serve", "send", "demo", "check", "version"),
+    *("runs", "show", "read", "delete", "rename", "archive", "restore", "export"),
+)
 
 
 @pytest.fixture(autouse=True)

@@ -104,6 +104,11 @@ def _stored(answer: Answer) -> Verdict:
     )
 
 
+def words_of(answer: Answer) -> str:
+    """What an error answer says, in the server's own words if they are ours."""
+    return _problem(answer)[0]
+
+
 def _problem(answer: Answer) -> tuple[str, tuple[ItemError, ...]]:
     """The server's own words for an error answer: a Problem in protobuf or JSON, else what HTTP calls the status."""
     if answer.content_type.startswith(PROTOBUF_TYPE):

@@ -1,7 +1,8 @@
 """HTTP itself: posts one body, returns the answer or raises `TransportFailed`. The only file of tbbridge that imports httpx.
 
-It knows nothing of batches, and never retries: outbox.py decides, with the answer judged by answers.py. It uses httpx's
-transports without its `Client`, which logs a line for every request into the log of the training job it runs in.
+It knows nothing of batches, and never retries: outbox.py decides, with the answer judged by answers.py. All other calls are
+made by `Caller`, for remote.py. It uses httpx's transports without its `Client`, which logs a line for every request into the
+log of the training job it runs in.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import encodings.idna
 import gzip
 import ssl
 import urllib.request
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import httpcore
 import httpx
@@ -76,11 +79,7 @@ class Endpoint:
 
     def request(self, body: bytes, timeout_s: float | None = None) -> httpx.Request:
         """The write call. With `partial`, one wrong item does not hold back the others of its batch."""
-        parts = urlsplit(self.address.url)
-        headers = {"Content-Type": PROTOBUF_TYPE, "Accept": PROTOBUF_TYPE, "User-Agent": "tbbridge-client"}
-        if parts.username is not None:
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+        headers = {"Content-Type": PROTOBUF_TYPE, "Accept": PROTOBUF_TYPE, **_shared_headers(self.address)}
         if self.compress:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, compresslevel=1, mtime=0)  # no time in it: a retry sends the same bytes
@@ -96,20 +95,31 @@ class Endpoint:
 
     def open(self) -> Transport:
         """A transport that blocks; it connects when it first posts."""
-        return _Blocking(self, httpx.HTTPTransport(verify=self.tls, proxy=self._proxy()))
+        return _Blocking(self, httpx.HTTPTransport(verify=self.tls, proxy=_proxy(self.address)))
 
     def open_async(self) -> AsyncTransport:
         """A transport for the running event loop."""
-        return _Async(self, httpx.AsyncHTTPTransport(verify=self.tls, proxy=self._proxy()))
+        return _Async(self, httpx.AsyncHTTPTransport(verify=self.tls, proxy=_proxy(self.address)))
 
-    def _proxy(self) -> str | None:
-        """The environment's proxy (HTTPS_PROXY, NO_PROXY ...). Never for our own loopback, though few people exempt it."""
-        parts = urlsplit(self.address.url)
-        if self.address.is_loopback or urllib.request.proxy_bypass(parts.hostname or ""):
-            return None
-        proxies = urllib.request.getproxies()
-        proxy = proxies.get(parts.scheme) or proxies.get("all")
-        return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+def _shared_headers(address: Address) -> dict[str, str]:
+    """What every request says: who asks, and the user and password of the URL."""
+    parts = urlsplit(address.url)
+    headers = {"User-Agent": "tbbridge-client"}
+    if parts.username is not None:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+    return headers
+
+
+def _proxy(address: Address) -> str | None:
+    """The environment's proxy (HTTPS_PROXY, NO_PROXY ...). Never for our own loopback, though few people exempt it."""
+    parts = urlsplit(address.url)
+    if address.is_loopback or urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def _failed(error: Exception) -> TransportFailed:
@@ -158,3 +168,66 @@ class _Async:
 
     async def aclose(self) -> None:
         await self.transport.aclose()
+
+
+# --- all other calls --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a call, of which the body is still to come. Belongs to the block that `Caller.call` opened."""
+
+    status: int
+    content_type: str
+    retry_after: str
+    response: httpx.Response = field(repr=False)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it arrives. Raises `TransportFailed` if it breaks off."""
+        try:
+            yield from self.response.iter_bytes()
+        except (httpx.HTTPError, OSError) as error:
+            raise _failed(error) from error
+
+    def read(self) -> bytes:
+        """All of the body."""
+        return b"".join(self.pieces())
+
+
+class Caller:
+    """Any call to one server, made by one thread at a time. `timeout_s` is for each wait, not for a whole long answer."""
+
+    def __init__(self, address: Address, timeout_s: float) -> None:
+        self.address = address
+        self._timeout = httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)).as_dict()
+        tls = httpx.create_ssl_context(verify=address.url.startswith("https:"))
+        self._transport = httpx.HTTPTransport(verify=tls, proxy=_proxy(address))
+
+    @contextmanager
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]] = (),
+        body: bytes | Iterable[bytes] = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[Reply]:
+        """Make one call; `path` starts with a slash. Raises `TransportFailed`, and whatever an iterated body raises."""
+        url = f"{self.address.shown}{path}" + (f"?{urlencode(query)}" if query else "")
+        said = {**_shared_headers(self.address), **(headers or {})}
+        request = httpx.Request(method, url, headers=said, content=body, extensions={"timeout": self._timeout})
+        try:
+            response = self._transport.handle_request(request)
+        except (httpx.HTTPError, OSError) as error:
+            raise _failed(error) from error
+        # Made by the transport alone, it does not know its request, without which it does not decode its body.
+        response.request = request
+        try:
+            known = response.headers
+            yield Reply(response.status_code, known.get("content-type", ""), known.get("retry-after", ""), response)
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._transport.close()
