@@ -8,7 +8,6 @@ server/routes/crayon.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,14 +17,13 @@ from tbbridge import limits
 from tbbridge.convert import histograms
 from tbbridge.errors import InvalidItem
 from tbbridge.foreign import summary_pb2 as pb
-from tbbridge.model import Batch, RawValue, RunBatch, RunName, TagName
+from tbbridge.model import Batch, Float64s, RawValue, RunBatch, RunName, TagName
 from tbbridge.wire import family
 
 VERSION: Final = "0.5"  # its clients work with no other
 
 _SCALAR_HINT: Final = "send [wall_time, step, value]"
 _HISTOGRAM_HINT: Final = "send [wall_time, step, histogram]"
-_NAME_HINT: Final = 'send the experiment\'s name as a JSON string, such as "first"'
 _NEEDED: Final = ("min", "max", "num", "bucket_limit", "bucket")
 _OPTIONAL: Final = ("sum", "sum_squares")
 
@@ -44,11 +42,6 @@ def series(name: str | None) -> TagName:
     return family.tag(name, "name")
 
 
-def decode_name(body: bytes) -> RunName:
-    """The experiment that POST /data asks for."""
-    return experiment(family.text(family.parse(body, _NAME_HINT), "the experiment's name"))
-
-
 def decode_scalar(run: RunName, tag: TagName, body: bytes) -> Batch:
     """One point."""
     wall_time, step, value = _triple(body, _SCALAR_HINT)
@@ -63,18 +56,19 @@ def decode_histogram(run: RunName, tag: TagName, body: bytes, *, build: bool) ->
     return Batch((RunBatch(run, summaries=(RawValue(value, step=step, wall_time=wall_time),)),))
 
 
-def read_flag(came: str | None, name: str) -> bool:
-    """`true` or `false` in any case, as Python and Lua write them; left out is false."""
-    if came is None or came.lower() in ("false", "0"):
-        return False
-    if came.lower() in ("true", "1"):
-        return True
-    raise InvalidItem("query", f"{name} is {family.shown(came)}; send true or false", name)
+def encode(content: object) -> bytes:
+    """An answer as JSON; NaN and infinities as Python's json writes and reads them, which crayon's server used."""
+    return to_json(content, inf_nan_mode="constants")
 
 
-def encode_rows(rows: Iterable[Sequence[object]]) -> bytes:
-    """Rows as JSON; NaN and infinities as Python's json writes and reads them, which crayon's server used."""
-    return to_json(list(rows), inf_nan_mode="constants")
+def sums_of(lefts: Float64s, rights: Float64s, counts: Float64s) -> tuple[float, float]:
+    """The sum of the values in the buckets and that of their squares, as if each value lay in the middle of its bucket.
+
+    For a histogram that was written in a form without them.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        middles = lefts / 2 + rights / 2
+        return float((middles * counts).sum()), float((middles * middles * counts).sum())
 
 
 def _triple(body: bytes, hint: str) -> tuple[float, int, object]:

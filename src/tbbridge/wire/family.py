@@ -73,6 +73,15 @@ def whole(came: object, where: str) -> int:
     return came
 
 
+def flag(came: str | None, name: str) -> bool:
+    """`true` or `false` in any case, as Python and Lua write them; left out is false."""
+    if came is None or came.lower() in ("false", "0"):
+        return False
+    if came.lower() in ("true", "1"):
+        return True
+    raise InvalidItem("query", f"{name} is {shown(came)}; send true or false", name)
+
+
 def numbers(came: object, where: str, most: int) -> list[float]:
     """A flat list of at most `most` numbers; NaN and infinities may be among them."""
     if not isinstance(came, list):

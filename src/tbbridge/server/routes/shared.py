@@ -1,0 +1,110 @@
+"""The paths that several old dialects share, and the only place that knows which of them are switched on.
+
+`GET /` is crayon's version, lapiz's health or a page for people, as its Accept header asks. `POST /data` is crayon's if the
+body is a JSON string, and pastalog's if it is an object.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from tbbridge.errors import InvalidItem
+from tbbridge.server.answers import Answer
+from tbbridge.server.bodies import body_of
+from tbbridge.server.dialects import Handler, add_route, always_400, json_head, plain
+from tbbridge.server.routes.backups import Backups
+from tbbridge.server.routes.crayon import Crayon
+from tbbridge.server.routes.lapiz import Lapiz
+from tbbridge.server.service import Service
+from tbbridge.wire import crayon, family, pastalog
+
+_HINT: Final = 'send {"modelName", "pointType", "pointValue", "globalStep"} for a point, or a name as a JSON string'
+
+_PAGE: Final = b"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>tbbridge</title>
+<style>
+:root { color-scheme: light dark }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 40rem; padding: 0 1rem }
+</style>
+<h1>tbbridge</h1>
+<p>HTTP in, TensorBoard out. This is the bridge; TensorBoard itself usually listens on port 6006.</p>
+<ul>
+<li><a href="/docs">The HTTP interface</a>, and its <a href="/openapi.json">OpenAPI document</a></li>
+<li><a href="/api/v1/runs">The runs</a> in its log folder</li>
+<li>Health: <a href="/healthz">alive</a>, <a href="/readyz">ready</a>, <a href="/metrics">metrics</a></li>
+</ul>
+</html>
+"""
+_PAGE_HEADERS: Final = [
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+def add_routes(app: FastAPI, service: Service) -> None:
+    """Add `/`, and the routes of all dialects that are switched on, to `app`."""
+    on = service.settings.dialects
+    backups = Backups(service)
+    crayon_routes = Crayon(service, backups) if "crayon" in on else None
+    lapiz_routes = Lapiz(service, backups, app.version) if "lapiz" in on else None
+    root = _Root(crayon_routes is not None, lapiz_routes)
+    add_route(app, "/", {"GET": root.answer, "HEAD": root.answer}, always_400)
+    data: dict[str, Handler] = {}
+    if crayon_routes is not None:
+        crayon_routes.add_routes(app)
+        data.update(crayon_routes.data_handlers)
+    if lapiz_routes is not None:
+        lapiz_routes.add_routes(app)
+    if crayon_routes is not None or "pastalog" in on:
+        data["POST"] = _Data(service, crayon_routes, takes_points="pastalog" in on).post
+        add_route(app, "/data", data, always_400)
+
+
+class _Root:
+    """`GET /`."""
+
+    def __init__(self, is_crayon: bool, lapiz_routes: Lapiz | None) -> None:
+        self._is_crayon = is_crayon
+        self._lapiz = lapiz_routes
+
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        accept = b",".join(value for name, value in scope["headers"] if name == b"accept").lower()
+        if b"text/html" in accept:
+            return self._page()
+        if self._lapiz is not None and (b"application/json" in accept or not self._is_crayon):
+            return await self._lapiz.health(scope, receive)
+        return plain(crayon.VERSION) if self._is_crayon else self._page()
+
+    def _page(self) -> Response:
+        return Answer(_PAGE, b"text/html; charset=utf-8", 200, [*_PAGE_HEADERS])
+
+
+class _Data:
+    """`POST /data`."""
+
+    def __init__(self, service: Service, crayon_routes: Crayon | None, *, takes_points: bool) -> None:
+        self._service = service
+        self._crayon = crayon_routes
+        self._takes_points = takes_points
+
+    async def post(self, scope: Scope, receive: Receive) -> Response:
+        async with body_of(json_head(scope), receive, self._service) as body:
+            came = family.parse(body, _HINT)
+        match came:
+            case str() if self._crayon is not None:
+                return await self._crayon.create(came)
+            case dict() if self._takes_points:
+                await self._service.door.submit(pastalog.point_of(came))
+                return plain("OK")
+            case str() | dict():
+                name = "crayon" if isinstance(came, str) else "pastalog"
+                raise InvalidItem("dialect", f"{name}'s clients are not served here; start the bridge with --dialects {name}")
+            case _:
+                raise InvalidItem("type", f"the body is {family.shown(came)}; {_HINT}", "body")
