@@ -70,6 +70,12 @@ async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.fixture(name="running")
+def running_app():
+    """`running`, for tests that start an app more than once."""
+    return running
+
+
 @pytest.fixture
 def settings(tmp_path):
     return ServerSettings(logdir=tmp_path / "runs")

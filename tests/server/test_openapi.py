@@ -41,6 +41,8 @@ def test_operations_are_those_that_were_promised(document):
         ("post", "/api/v1/runs/rename"): "renameRun",
         ("get", "/api/v1/archive"): "getArchive",
         ("put", "/api/v1/archive"): "putArchive",
+        ("get", "/api/v1/groups"): "getGroups",
+        ("put", "/api/v1/groups"): "putGroups",
         ("get", "/healthz"): "getHealth",
         ("get", "/readyz"): "getReadiness",
         ("get", "/metrics"): "getMetrics",

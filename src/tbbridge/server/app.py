@@ -5,6 +5,7 @@ A write goes edge -> routes.write -> wire -> the pipeline's door; a read goes ed
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,9 +24,10 @@ from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
 from tbbridge.server import openapi
 from tbbridge.server.answers import form_of_scope, http_problem, problem
 from tbbridge.server.edge import Edge
-from tbbridge.server.routes import manage, operate, read, shared, write
+from tbbridge.server.routes import groups, manage, operate, read, shared, write
 from tbbridge.server.service import Service
 from tbbridge.server.settings import ServerSettings
+from tbbridge.store.groups_file import load_groups
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.opened = await open_door(settings)
         try:
+            if not service.groups_fixed:  # read behind the door, which holds the folder's lock
+                service.groups = await asyncio.to_thread(load_groups, settings.logdir)
             yield
         except KeyboardInterrupt:  # forced: what the journal holds is safe, and is replayed at the next start
             service.catalog.stop()
@@ -80,7 +84,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
     app.add_exception_handler(TBBridgeError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_query)
     app.add_exception_handler(HTTPException, _answer_http)
-    for routes in (write, read, manage, operate, shared):
+    for routes in (write, read, manage, operate, groups, shared):
         routes.add_routes(app, service)
     openapi.install(app)
     return app

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from tbbridge import limits
 from tbbridge.errors import QueueFull, Stopping
+from tbbridge.groups import NO_GROUPS, Groups
 from tbbridge.pipeline.door import Door, Health
 from tbbridge.server.settings import ServerSettings
 from tbbridge.server.totals import RequestTotals
@@ -48,6 +49,7 @@ class Service:
     catalog: Catalog
     totals: RequestTotals
     bodies: BodyBudget
+    groups: Groups
     opened: Door | None = None
     reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.READS_AT_ONCE))
     decompressions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.DECOMPRESS_THREADS))
@@ -55,7 +57,13 @@ class Service:
     @classmethod
     def of(cls, settings: ServerSettings) -> Service:
         """Everything but the door, which the lifespan opens."""
-        return cls(settings, Catalog(settings.logdir), RequestTotals(), BodyBudget(settings.bodies_in_flight_max_bytes))
+        bodies = BodyBudget(settings.bodies_in_flight_max_bytes)
+        return cls(settings, Catalog(settings.logdir), RequestTotals(), bodies, settings.groups or NO_GROUPS)
+
+    @property
+    def groups_fixed(self) -> bool:
+        """True if the groups come from the settings file, and no request may change them."""
+        return self.settings.groups is not None
 
     @property
     def door(self) -> Door:

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from tbbridge import limits
 from tbbridge.errors import InvalidSetting
+from tbbridge.groups import Groups
 
 T = TypeVar("T")
 
@@ -234,6 +235,9 @@ class ServerSettings:
         "info", help="How much to log: " + ", ".join(LOG_LEVELS) + ".", read=_read_log_level, metavar="LEVEL"
     )
 
+    # Only in a settings file: the groups that no request may change. None: those that requests made.
+    groups: Groups | None = None
+
     def __post_init__(self) -> None:
         for setting in SETTINGS:
             setting.check(getattr(self, setting.name), setting.name)
@@ -257,20 +261,38 @@ SETTINGS: Final = tuple(
         read_text=item.metadata["read"],
     )
     for item in dataclasses.fields(ServerSettings)
+    if item.metadata
 )
 
 
-def from_environment(environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> ServerSettings:
-    """The settings that `environ` (TBBRIDGE_* variables) and `flags` (by field name, as typed; None: not given) say.
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """What a settings file says: texts by field name, as one would type them, and its groups; `shown` names it."""
 
-    A flag wins over its variable, a variable over the default; an empty variable counts as not set. Raises `InvalidSetting`,
-    which names the flag or the variable. Other TBBRIDGE_* variables are left alone: Kubernetes makes some for a service's name.
+    shown: str
+    texts: Mapping[str, str]
+    groups: Groups | None = None
+
+
+NO_FILE: Final = SettingsFile("", {})
+
+
+def from_environment(
+    environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None, file: SettingsFile = NO_FILE
+) -> ServerSettings:
+    """The settings that `environ` (TBBRIDGE_* variables), `flags` (by field name, as typed; None: not given) and `file` say.
+
+    A flag wins over its variable, a variable over the file, the file over the default; an empty variable counts as not set.
+    Raises `InvalidSetting`, which names the flag or the variable. Other TBBRIDGE_* variables are left alone: Kubernetes makes
+    some for a service's name.
     """
-    given = {}
+    given: dict[str, object] = {"groups": file.groups}
     for setting in SETTINGS:
         typed = (flags or {}).get(setting.name)
         if typed is not None:
             given[setting.name] = setting.read(typed, setting.flag)
         elif environ.get(setting.variable):
             given[setting.name] = setting.read(environ[setting.variable], setting.variable)
+        elif setting.name in file.texts:
+            given[setting.name] = setting.read(file.texts[setting.name], f"'{setting.name}' in {file.shown}")
     return dataclasses.replace(ServerSettings(), **given)  # type: ignore[arg-type] # each `read` returns its field's type

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from tbbridge import limits
 from tbbridge.errors import ItemError
+from tbbridge.wire.collect import ItemErrors
+
+T = TypeVar("T")
+
+
+def checked(
+    adapter: TypeAdapter[T], fields: Iterable[str], item: Any, path: str, errors: ItemErrors, *, whole: bool = False
+) -> T | None:
+    """`item` as its type, or None. Unknown fields are noted; they also spoil an item that stands or falls as a `whole`."""
+    before = errors.count
+    if isinstance(item, dict):
+        known = ", ".join(sorted(fields, key=lambda name: name != "kind"))
+        unknown = [name for name in item if name not in fields]
+        for name in unknown[: limits.REPORTED_ITEMS]:
+            shown = clipped(name)
+            message = f"'{shown}' is not a field here; check its spelling or leave it out (known are {known})"
+            errors.add(ItemError(join(path, shown), "unknown-field", message))
+    try:
+        made = adapter.validate_python(item, strict=True)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False):
+            errors.add(explained(detail, path))
+        return None
+    return None if whole and errors.count > before else made
+
 
 _NUMBER_HINT: Final = 'send a number, or the string "NaN", "Infinity" or "-Infinity"'
 

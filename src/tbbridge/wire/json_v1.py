@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -37,11 +37,9 @@ from tbbridge.model import (
 )
 from tbbridge.wire import json_v1_schema as schema
 from tbbridge.wire.collect import DEFAULT_LOG_LEVEL, RAW_VALUE_OF_MEMBER, Collected, ItemErrors, ScalarRow
-from tbbridge.wire.json_errors import clipped, explained, join, shown
+from tbbridge.wire.json_errors import checked, clipped, shown
 from tbbridge.wire.json_fields import SPECIAL_NUMBERS
 from tbbridge.wire.json_kinds import summary_of
-
-T = TypeVar("T")
 
 _REQUEST: Final = TypeAdapter(schema.WriteRequest)
 _SHAPE_HINT: Final = 'send an object such as {"runs": [{"run": "first", "scalars": [{"tag": "loss", "values": [0.5]}]}]}'
@@ -167,7 +165,7 @@ def _decode_carefully(body: bytes, errors: ItemErrors, groups: Groups) -> Collec
     runs = request.get("runs")
     if isinstance(runs, list):
         request["runs"] = []
-    made = _checked(_REQUEST, _FIELDS_OF_REQUEST, request, "", head)
+    made = checked(_REQUEST, _FIELDS_OF_REQUEST, request, "", head)
     if made is None or head.count or not isinstance(runs, list):
         raise InvalidBatch(head.kept)
     good = (_careful_run(run, errors, f"runs[{position}]", groups) for position, run in enumerate(runs))
@@ -197,7 +195,7 @@ def _careful_run(item: object, errors: ItemErrors, path: str, groups: Groups) ->
         else:
             message = f"{shown(came)} came where a list is wanted; send [...] or leave it out"
             errors.add(ItemError(f"{path}.{field}", "type", message))
-    made = _checked(_RUN, _FIELDS_OF_RUN, item, path, errors)
+    made = checked(_RUN, _FIELDS_OF_RUN, item, path, errors)
     where = None if made is None else errors.attempt(path, _place_of, made, groups)
     if made is None or where is None:
         return None
@@ -220,7 +218,7 @@ def _careful_run(item: object, errors: ItemErrors, path: str, groups: Groups) ->
 def _careful_logs(items: Iterable[Any], errors: ItemErrors, path: str) -> Iterator[LogRecord]:
     for position, item in enumerate(items):
         place = f"{path}.logs[{position}]"
-        made = _checked(_RECORD, _FIELDS_OF_RECORD, item, place, errors, whole=True)
+        made = checked(_RECORD, _FIELDS_OF_RECORD, item, place, errors, whole=True)
         record = None if made is None else errors.attempt(place, _record, made)
         if record is not None:
             yield record
@@ -229,7 +227,7 @@ def _careful_logs(items: Iterable[Any], errors: ItemErrors, path: str) -> Iterat
 def _careful_columns(items: Iterable[Any], errors: ItemErrors, path: str, member: Place | None) -> Iterator[ScalarColumns]:
     for position, item in enumerate(items):
         place = f"{path}.scalars[{position}]"
-        made = _checked(_COLUMNS, _FIELDS_OF_COLUMNS, _with_numbers(item, "values"), place, errors, whole=True)
+        made = checked(_COLUMNS, _FIELDS_OF_COLUMNS, _with_numbers(item, "values"), place, errors, whole=True)
         column = None if made is None else errors.attempt(place, _columns, made, member)
         if column is not None:
             yield column
@@ -253,7 +251,7 @@ def _careful_summaries(
             errors.add(ItemError(f"{place}.kind", "kind", f"{came}; this server knows " + ", ".join(_KINDS)))
             continue
         item = _with_numbers(item, _NUMBERS_IN.get(kind, ""))  # noqa: PLW2901 - the same item, made readable
-        made = _checked(_KINDS[kind], _FIELDS_OF_KIND[kind], item, place, errors, whole=True)
+        made = checked(_KINDS[kind], _FIELDS_OF_KIND[kind], item, place, errors, whole=True)
         if made is None:
             continue
         summary = errors.attempt(place, _summary, made, place, member)
@@ -278,27 +276,6 @@ def _number(came: Any) -> Any:
     if type(came) is int and not -_LARGEST_FLOAT <= came <= _LARGEST_FLOAT:  # infinite, as pydantic reads it from the bytes
         return float("inf") if came > 0 else float("-inf")
     return came
-
-
-def _checked(
-    adapter: TypeAdapter[T], fields: Iterable[str], item: Any, path: str, errors: ItemErrors, *, whole: bool = False
-) -> T | None:
-    """`item` as its type, or None. Unknown fields are noted; they also spoil an item that stands or falls as a `whole`."""
-    before = errors.count
-    if isinstance(item, dict):
-        known = ", ".join(sorted(fields, key=lambda name: name != "kind"))
-        unknown = [name for name in item if name not in fields]
-        for name in unknown[: limits.REPORTED_ITEMS]:
-            shown = clipped(name)
-            message = f"'{shown}' is not a field here; check its spelling or leave it out (known are {known})"
-            errors.add(ItemError(join(path, shown), "unknown-field", message))
-    try:
-        made = adapter.validate_python(item, strict=True)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False, include_context=False):
-            errors.add(explained(detail, path))
-        return None
-    return None if whole and errors.count > before else made
 
 
 # --- one item, from what pydantic made of it ----------------------------------------------------------------------------

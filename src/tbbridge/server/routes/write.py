@@ -92,9 +92,9 @@ async def _write(scope: Scope, receive: Receive, service: Service) -> Answer:
     ack, partial = _read_query(query) if query else (Ack.JOURNALED, False)
     async with body_of(head, receive, service) as body:
         if len(body) <= limits.DECODE_INLINE_MAX_BYTES:
-            collected = form.decode_batch(body, partial=partial)
+            collected = form.decode_batch(body, partial=partial, groups=service.groups)
         else:
-            collected = await asyncio.to_thread(form.decode_batch, body, partial=partial)
+            collected = await asyncio.to_thread(form.decode_batch, body, partial=partial, groups=service.groups)
     batch = collected.batch
     if batch.runs or batch.writer:
         receipt = await service.door.submit(batch, ack=ack, partial=partial)
