@@ -25,8 +25,8 @@ STAGED: Final = "staged"
 # Of the same length, so that a veiled name fits wherever the name does. No run may have either in its name's parts.
 _EVENTS: Final = "tfevents"
 _VEILED: Final = "tf~vents"
-# Folders in a run's own that belong to it: TensorBoard's plugins keep their files in the second.
-_OWN_FOLDERS: Final = (EMBEDDINGS_FOLDER, "plugins")
+# Folders in a run's own that belong to it: ours, and where the Projector's and the profiler's plugins keep files.
+_OWN_FOLDERS: Final = (EMBEDDINGS_FOLDER, "plugins/org_tensorflow_tensorboard_projector", "plugins/profile")
 
 
 def veiled_name(name: str) -> str:
@@ -47,7 +47,7 @@ def is_event_file(name: str) -> bool:
 
 
 def own_files(folder: Path) -> Iterator[PurePosixPath]:
-    """What belongs to the run in `folder`, relative to it, in name order: event files, embeddings, files of plugins.
+    """What belongs to the run in `folder`, relative to it: event files by name, embeddings, files of plugins.
 
     Not other runs below it, nor anything else that users keep there. Links are not followed and not listed. Under a veil,
     the names are veiled ones.
@@ -57,8 +57,14 @@ def own_files(folder: Path) -> Iterator[PurePosixPath]:
             name = lifted_name(entry.name)
             if is_event_file(name) or name == PROJECTOR_CONFIG:
                 yield PurePosixPath(entry.name)
-        elif entry.name in _OWN_FOLDERS and entry.is_dir(follow_symlinks=False):
-            yield from (PurePosixPath(entry.name) / path for path in _plain_files(Path(entry.path)))
+    for own in own_folders(folder):
+        yield from (PurePosixPath(own.relative_to(folder)) / path for path in _plain_files(own))
+
+
+def own_folders(folder: Path) -> list[Path]:
+    """The folders in a run's folder that belong to it; what is in them is no other run."""
+    found = [folder / name for name in _OWN_FOLDERS]
+    return [path for path in found if path.is_dir() and not path.is_symlink() and not path.parent.is_symlink()]
 
 
 def _plain_files(folder: Path) -> Iterator[PurePosixPath]:

@@ -130,6 +130,12 @@ WRITERS_MAX: Final = 100_000
 # Event files kept open. Beyond it the one unused for longest is closed; opening again costs about 10 us.
 OPEN_FILES_MAX: Final = 512
 
+# How long what a removed run gets next is kept from TensorBoard: two cycles of its default reload of 5 s, so that each of its
+# readers has found the run's folder gone once.
+VEIL_S: Final = 10.0
+# What lifting a veil may be late, and how long a rename waits beyond it for the name to be free.
+VEIL_GRACE_S: Final = 2.0
+
 # --- logs --------------------------------------------------------------------------------------------------------------
 # A file of a log: what an editor opens without complaint.
 LOGS_FILE_MAX_BYTES: Final = 16 * MiB

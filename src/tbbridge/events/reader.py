@@ -92,6 +92,16 @@ def read_events(buffer: Buffer | mmap.mmap, offset: int = 0, plugins: Mapping[st
                 return reading.chunk(end)
 
 
+def record_starts(buffer: Buffer) -> list[int]:
+    """Where the records of `buffer` start, which holds whole ones only; nothing of them is checked."""
+    starts: list[int] = []
+    offset = 0
+    while len((walk := _walk(buffer, offset)).starts):
+        starts += walk.starts.tolist()
+        offset = walk.end
+    return starts
+
+
 # --- where the records are --------------------------------------------------------------------------------------------
 
 

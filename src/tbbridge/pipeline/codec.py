@@ -11,6 +11,7 @@ from tbbridge.errors import InvalidBatch
 from tbbridge.events.tfrecord import Frame, frame, read_frame
 from tbbridge.model import RunBatch, RunName
 from tbbridge.pipeline import journal_pb2 as pb
+from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, SettledChange
 from tbbridge.pipeline.journal import MAGIC
 from tbbridge.pipeline.kind import Kind
 from tbbridge.pipeline.ledger import Entry, Ledger, Opening, Run
@@ -34,6 +35,39 @@ def encode_entry(entry: Entry, durable_below: int) -> bytes:
         )
     message.runs.extend(run_to_message(batch) for batch in entry.batches)
     return frame(message.SerializeToString())
+
+
+def encode_change(change: SettledChange, index: int) -> bytes:
+    """A change as one frame of the journal, in which it stands alone: all before it is on the disk."""
+    message = pb.Entry(magic=MAGIC, index=index, durable_below=index)
+    match change:
+        case Removed(runs):
+            message.change.removed.runs.extend(run.encode() for run in runs)
+        case Rewritten(run, tag, staged, file, length):
+            message.change.rewritten.MergeFrom(
+                pb.Rewritten(run=run.encode(), tag=tag.encode(), staged=staged, file=file, length=length)
+            )
+        case Renamed(run, to):
+            message.change.renamed.MergeFrom(pb.Renamed(run=run.encode(), to=to.encode()))
+        case Installed(run, staged, known):
+            message.change.installed.MergeFrom(pb.Installed(run=run.encode(), staged=staged, known=known))
+    return frame(message.SerializeToString())
+
+
+def change_of(message: pb.Entry) -> SettledChange | None:
+    """The change that an entry holds; None if it holds a batch."""
+    match message.change.WhichOneof("what"):
+        case "removed":
+            return Removed(tuple(run.decode() for run in message.change.removed.runs))
+        case "rewritten":
+            rewritten = message.change.rewritten
+            return Rewritten(rewritten.run.decode(), rewritten.tag.decode(), rewritten.staged, rewritten.file, rewritten.length)
+        case "renamed":
+            return Renamed(message.change.renamed.run.decode(), message.change.renamed.to.decode())
+        case "installed":
+            installed = message.change.installed
+            return Installed(installed.run.decode(), installed.staged, installed.known)
+    return None
 
 
 def play_entry(message: pb.Entry, ledger: Ledger) -> Entry:

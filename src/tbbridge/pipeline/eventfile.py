@@ -16,11 +16,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from tbbridge import disk, limits
+from tbbridge import disk, layout, limits
 from tbbridge.errors import InvalidItem
 from tbbridge.model import EMBEDDINGS_FOLDER, PROJECTOR_CONFIG, RunName
 from tbbridge.pipeline.ledger import Opening, Run
 from tbbridge.pipeline.publish import Write
+from tbbridge.pipeline.veils import Veils
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +49,11 @@ class _Open:
 
 
 class EventFiles:
-    """The event files below one log folder."""
+    """The event files below one log folder; those of veiled runs are under their veils."""
 
-    def __init__(self, logdir: Path, *, open_files_max: int) -> None:
+    def __init__(self, logdir: Path, veils: Veils, *, open_files_max: int) -> None:
         self._logdir = logdir
+        self._veils = veils
         self._real_logdir = Path(os.path.realpath(logdir))
         self._open_files_max = open_files_max
         self._open: OrderedDict[str, _Open] = OrderedDict()  # by run, least recently used first
@@ -62,13 +64,18 @@ class EventFiles:
         """How many are open."""
         return len(self._open)
 
+    def folder(self, run: str) -> Path:
+        """Where what belongs to the run is: its own folder, or its veil."""
+        return self._veils.files(run) or self._logdir / run
+
     def path(self, run: Run) -> Path:
         """Where the run's live event file is."""
-        return self._logdir / run.name / run.file
+        veil = self._veils.files(run.name)
+        return self._logdir / run.name / run.file if veil is None else veil / layout.veiled_name(run.file)
 
     def beside(self, run: Run, name: str) -> Path:
         """Where the file `name` is that belongs to the run besides its event file."""
-        return self._logdir / run.name / name
+        return self.folder(run.name) / name
 
     def is_live(self, run: Run) -> bool:
         """True if the run's event file is still there, ours, and as long as we left it."""
@@ -101,11 +108,11 @@ class EventFiles:
         the name one that this folder never had: a reader may remember a deleted file of the same name as dead.
         Raises `InvalidItem` if something is in the way of the folder, OSError if the disk fails.
         """
-        folder = self._logdir / run
+        folder = self.folder(run)
         try:
             self._check_inside(folder, run)
             folder.mkdir(parents=True, exist_ok=True)
-            present = [name for name in os.listdir(folder) if "tfevents" in name]
+            present = [name for name in map(layout.lifted_name, os.listdir(folder)) if layout.is_event_file(name)]
         except UnicodeEncodeError as error:
             message = (
                 f"run name {run!a} cannot be a folder's name in this server's file system encoding, {error.encoding}; rename it"
@@ -139,7 +146,7 @@ class EventFiles:
             (PROJECTOR_CONFIG, stat.S_ISREG, "file"),
             (EMBEDDINGS_FOLDER, stat.S_ISDIR, "folder"),
         ):
-            path = self._logdir / run / name
+            path = self.folder(run) / name
             try:
                 mode = os.lstat(path).st_mode
             except (FileNotFoundError, NotADirectoryError):
@@ -263,6 +270,21 @@ class EventFiles:
         self._unsynced.update(files)
         self._unsynced_folders.update(folders)
 
+    def lift(self, run: str) -> None:
+        """End the veil of `run`: its files go to its folder. No checkpoint may be under way, which would look for them here."""
+        self.release(run)
+        self._unsynced.update(self._veils.lift(run))
+
+    def release(self, run: str) -> None:
+        """Let go of the run's files, which are about to be moved or deleted."""
+        self._close(run)
+        folder = self.folder(run)
+        self._unsynced = {path for path in self._unsynced if not path.is_relative_to(folder)}
+
+    def moved(self, path: Path) -> None:
+        """A file came to `path` from elsewhere: the next checkpoint sees to it."""
+        self._unsynced.add(path)
+
     def _close(self, run: str) -> None:
         entry = self._open.pop(run, None)
         if entry is not None:
@@ -281,15 +303,16 @@ def _name_behind(newest: str, seconds: int, index: int) -> str | None:
         names.append(f"events.out.tfevents.{int(matched[1]) + 1:010d}.tbbridge.{index}")
     names.append(f"{newest}.{index}")
     for name in names:
-        if name > newest and len(os.fsencode(name)) <= limits.RUN_PART_MAX_BYTES and _is_utf8(name):
+        if name > newest and len(os.fsencode(name)) <= limits.RUN_PART_MAX_BYTES and _is_plain(name):
             return name
     return None
 
 
-def _is_utf8(name: str) -> bool:
+def _is_plain(name: str) -> bool:
     try:
         name.encode()
-    except UnicodeEncodeError:  # the system's file names are bytes; those that are no text come with surrogates
+        layout.veiled_name(name)
+    except ValueError:  # the system's file names are bytes; those that are no text come with surrogates
         return False
     return True
 

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Entry(_message.Message):
-    __slots__ = ("magic", "index", "durable_below", "writer", "seq", "opened", "runs")
+    __slots__ = ("magic", "index", "durable_below", "writer", "seq", "opened", "runs", "change")
     MAGIC_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     DURABLE_BELOW_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +16,7 @@ class Entry(_message.Message):
     SEQ_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
     magic: int
     index: int
     durable_below: int
@@ -23,7 +24,58 @@ class Entry(_message.Message):
     seq: int
     opened: _containers.RepeatedCompositeFieldContainer[FileOpened]
     runs: _containers.RepeatedCompositeFieldContainer[_columns_pb2.RunBatch]
-    def __init__(self, magic: _Optional[int] = ..., index: _Optional[int] = ..., durable_below: _Optional[int] = ..., writer: _Optional[bytes] = ..., seq: _Optional[int] = ..., opened: _Optional[_Iterable[_Union[FileOpened, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[_columns_pb2.RunBatch, _Mapping]]] = ...) -> None: ...
+    change: Change
+    def __init__(self, magic: _Optional[int] = ..., index: _Optional[int] = ..., durable_below: _Optional[int] = ..., writer: _Optional[bytes] = ..., seq: _Optional[int] = ..., opened: _Optional[_Iterable[_Union[FileOpened, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[_columns_pb2.RunBatch, _Mapping]]] = ..., change: _Optional[_Union[Change, _Mapping]] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("removed", "rewritten", "renamed", "installed")
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    REWRITTEN_FIELD_NUMBER: _ClassVar[int]
+    RENAMED_FIELD_NUMBER: _ClassVar[int]
+    INSTALLED_FIELD_NUMBER: _ClassVar[int]
+    removed: Removed
+    rewritten: Rewritten
+    renamed: Renamed
+    installed: Installed
+    def __init__(self, removed: _Optional[_Union[Removed, _Mapping]] = ..., rewritten: _Optional[_Union[Rewritten, _Mapping]] = ..., renamed: _Optional[_Union[Renamed, _Mapping]] = ..., installed: _Optional[_Union[Installed, _Mapping]] = ...) -> None: ...
+
+class Removed(_message.Message):
+    __slots__ = ("runs",)
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, runs: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Rewritten(_message.Message):
+    __slots__ = ("run", "tag", "staged", "file", "length")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    STAGED_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    run: bytes
+    tag: bytes
+    staged: str
+    file: str
+    length: int
+    def __init__(self, run: _Optional[bytes] = ..., tag: _Optional[bytes] = ..., staged: _Optional[str] = ..., file: _Optional[str] = ..., length: _Optional[int] = ...) -> None: ...
+
+class Renamed(_message.Message):
+    __slots__ = ("run", "to")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    run: bytes
+    to: bytes
+    def __init__(self, run: _Optional[bytes] = ..., to: _Optional[bytes] = ...) -> None: ...
+
+class Installed(_message.Message):
+    __slots__ = ("run", "staged", "known")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STAGED_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    run: bytes
+    staged: str
+    known: bool
+    def __init__(self, run: _Optional[bytes] = ..., staged: _Optional[str] = ..., known: bool = ...) -> None: ...
 
 class FileOpened(_message.Message):
     __slots__ = ("run", "name", "wall_time", "first_of_run", "config_length")

@@ -30,6 +30,7 @@ from tbbridge.model import (
     ScalarColumns,
     Summary,
 )
+from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, SettledChange, renamed
 from tbbridge.pipeline.kind import Kind, kind_of
 
 
@@ -124,6 +125,25 @@ class Ledger:
             self.mark(writer, seq)
         self.next_index = index + 1
         return Entry(index, writer, seq, tuple(openings), known, targets, fresh)
+
+    def change(self, index: int, change: SettledChange) -> None:
+        """Enter a change to runs that the journal holds as entry `index`."""
+        match change:
+            case Removed(runs):
+                for name in runs:
+                    self.runs.pop(name, None)
+            case Installed(run=name):
+                self.runs.pop(name, None)  # what it brings is another's: the run goes on in a file of its own behind it
+            case Rewritten(run=name, tag=tag, file=file, length=length):
+                known = self.runs.get(name)
+                if known is not None:
+                    tags = {key: value for key, value in known.tags.items() if key != tag}
+                    self.runs[name] = replace(known, file=file, length=length, tags=tags)
+            case Renamed():
+                moved = [(name, to) for name in self.runs if (to := renamed(name, change)) is not None]
+                for name, to in moved:
+                    self.runs[to] = replace(self.runs.pop(name), name=RunName(to))
+        self.next_index = index + 1
 
 
 def _note(run: Run, batch: RunBatch, undo: list[Callable[[], object]] | None) -> frozenset[str]:
@@ -312,10 +332,11 @@ class _Settling:
                 summary = self._renamed(summary, position)  # noqa: PLW2901 - the same one, told apart
             summaries.append(self._summary(summary, step, place))
             (embeddings if kind is Kind.EMBEDDING else here)[summary.tag] = (kind, step)
+        create = asked.create and known is None
         if asked.purge_step is None:
-            return RunBatch(asked.run, tuple(scalars), tuple(summaries))
+            return RunBatch(asked.run, tuple(scalars), tuple(summaries), create=create)
         purge_wall_time = self._now if asked.purge_wall_time is None else asked.purge_wall_time
-        return RunBatch(asked.run, tuple(scalars), tuple(summaries), asked.purge_step, purge_wall_time)
+        return RunBatch(asked.run, tuple(scalars), tuple(summaries), asked.purge_step, purge_wall_time, create=create)
 
     def _column(self, column: ScalarColumns, before: int | None, path: str) -> tuple[ScalarColumns, Int64s]:
         count = len(column.values)

@@ -7,26 +7,30 @@ The path of a batch: `submit` -> queue.py -> writer.py (`persist`: ledger.py set
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tbbridge import disk, limits
-from tbbridge.errors import Stopping, StorageFailed
-from tbbridge.model import STATE_FOLDER, Batch
+from tbbridge.errors import Stopping, StorageFailed, TBBridgeError
+from tbbridge.model import STATE_FOLDER, Batch, RunName
 from tbbridge.pipeline import codec
+from tbbridge.pipeline.changes import Changes
 from tbbridge.pipeline.checkpoint import write_checkpoint
-from tbbridge.pipeline.door import Ack, Change, Changed, Health, Receipt, Stats
+from tbbridge.pipeline.door import Ack, Change, Changed, Health, Receipt, RenameRun, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.ledger import Ledger
 from tbbridge.pipeline.lock import FolderLock
-from tbbridge.pipeline.queue import BatchQueue, Request
+from tbbridge.pipeline.queue import BatchQueue, Errand, Request
 from tbbridge.pipeline.recovery import recover
+from tbbridge.pipeline.veils import Veils
 from tbbridge.pipeline.writer import Store, Writer, lose
 
 log = logging.getLogger(__name__)
@@ -42,6 +46,7 @@ class PipelineSettings:
     open_files_max: int = limits.OPEN_FILES_MAX
     writers_max: int = limits.WRITERS_MAX
     close_timeout_s: float = 5.0
+    veil_s: float = limits.VEIL_S
     clock: Callable[[], float] = time.time
 
 
@@ -59,9 +64,14 @@ class Pipeline:
         self._disk_pool = ThreadPoolExecutor(1, thread_name_prefix="tbbridge-disk")
         self._checkpoint_pool = ThreadPoolExecutor(1, thread_name_prefix="tbbridge-checkpoint")
         self._checkpointing: Future[None] | None = None
-        self._writer = Writer(store, self._queue, stats, rotate=self._rotate, pool=self._disk_pool)
+        self._writer = Writer(
+            store, self._queue, stats, rotate=self._rotate, checkpointed=self._checkpointed, pool=self._disk_pool
+        )
         self._task = asyncio.create_task(self._writer.run(), name="tbbridge-writer")
         self._task.add_done_callback(self._writer_ended)
+        self._veiled = asyncio.Event()
+        self._lifted = asyncio.Event()
+        self._lifter = asyncio.create_task(self._lift_veils(), name="tbbridge-veils")
         self._closing = False
 
     @classmethod
@@ -100,10 +110,7 @@ class Pipeline:
 
     async def submit(self, batch: Batch, *, ack: Ack = Ack.JOURNALED, partial: bool = False) -> Receipt:
         """Take `batch` and return when `ack` holds; see `door.Door.submit`."""
-        if self._closing:
-            raise Stopping("the bridge is shutting down; send the batch again when it is back")
-        if self._writer.is_failing:
-            raise self._writer.failure()
+        self._check_open()
         waiter: asyncio.Future[Receipt] | None = None if ack is Ack.QUEUED else asyncio.get_running_loop().create_future()
         self._queue.put(Request(batch, batch.size_bytes, ack, partial, waiter))
         if waiter is None:
@@ -111,16 +118,76 @@ class Pipeline:
         return await waiter
 
     async def change(self, change: Change) -> Changed:
-        """See `door.Door.change`."""
-        raise StorageFailed(f"changes are not built yet: {change}")
+        """Make a change to runs; see `door.Door.change`."""
+        if isinstance(change, RenameRun):
+            await self._until_lifted(change.to)
+        self._check_open()
+        changes = self._store.changes
+        try:
+            prepared = await asyncio.to_thread(changes.prepare, change)
+        except OSError as error:
+            raise StorageFailed(describe(error), full=disk.is_full(error)) from error
+        try:
+            changed = await self._errand(partial(self._store.change, prepared))
+        except TBBridgeError:
+            if not prepared.taken:  # else it is journalled, and made all the same
+                await asyncio.to_thread(changes.abandon, prepared)
+            raise
+        finally:
+            self._veiled.set()
+        assert isinstance(changed, Changed)  # noqa: S101 - as `Store.change` says
+        return changed
 
     async def stage(self) -> Path:
-        """See `door.Door.stage`."""
-        raise StorageFailed("changes are not built yet")
+        """A folder for what `change` is to install; see `door.Door.stage`."""
+        self._check_open()
+        try:
+            return await asyncio.to_thread(self._store.changes.stage)
+        except OSError as error:
+            raise StorageFailed(describe(error), full=disk.is_full(error)) from error
 
     def take_touched(self) -> set[str]:
-        """See `door.Door.take_touched`."""
-        return set()
+        """Runs written or changed since the last call; see `door.Door.take_touched`."""
+        taken, self._writer.touched = self._writer.touched, set()
+        return taken
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise Stopping("the bridge is shutting down; send it again when it is back")
+        if self._writer.is_failing:
+            raise self._writer.failure()
+
+    async def _errand(self, work: Callable[[], object]) -> object:
+        """What `work` returns, done in its order among the batches and then on the disk."""
+        self._check_open()
+        waiter: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._queue.put(Errand(work, waiter))
+        return await waiter
+
+    async def _until_lifted(self, run: RunName) -> None:
+        """A run that takes the place of one removed a moment ago has to wait until every reader has noticed."""
+        with contextlib.suppress(TimeoutError):  # then the change itself says that the name is not free
+            async with asyncio.timeout(self._settings.veil_s + limits.VEIL_GRACE_S):
+                while self._store.veils.covers(run) and not self._closing:
+                    self._lifted.clear()
+                    await self._lifted.wait()
+
+    async def _lift_veils(self) -> None:
+        """Put veiled runs in their place when their time has come."""
+        while True:
+            due_in = self._store.veils.due_in()
+            if due_in is None:
+                self._veiled.clear()
+                await self._veiled.wait()
+            elif due_in > 0:
+                await asyncio.sleep(due_in)
+            else:
+                try:
+                    await self._errand(self._store.changes.lift_due)
+                    self._lifted.set()
+                except TBBridgeError as error:
+                    log.warning("veiled runs stay veiled for now: %s", error)
+                    await asyncio.sleep(limits.VEIL_GRACE_S)
 
     async def settled(self) -> None:
         """Return when all that was acknowledged before is in the event files."""
@@ -131,6 +198,8 @@ class Pipeline:
         if self._closing:
             return
         self._closing = True
+        self._lifter.cancel()
+        self._lifted.set()
         self._queue.close()
         done, _ = await asyncio.wait([self._task], timeout=self._settings.close_timeout_s)
         if not done:
@@ -139,7 +208,7 @@ class Pipeline:
         left = self._queue.take_now()
         for request in left:
             request.fail(Stopping("the bridge is shutting down; send the batch again when it is back"))
-        lose([request for request in left if request.waiter is None])
+        lose(left)
         await asyncio.to_thread(self._close_store, clean=bool(done) and not self._writer.is_failing)
 
     def _close_store(self, *, clean: bool) -> None:
@@ -147,6 +216,7 @@ class Pipeline:
         self._checkpoint_pool.shutdown()
         try:
             if clean and not self._store.has_pending:
+                self._store.changes.lift_all()
                 self._store.journal.begin_next(self._store.ledger.next_index)
                 _Checkpoint(self._folder, self._store, self._stats).write()
         except OSError as error:
@@ -162,6 +232,11 @@ class Pipeline:
             return
         log.critical("the writer stopped by an unexpected error; restart the bridge, the journal is safe", exc_info=error)
         self._writer.die()
+
+    async def _checkpointed(self) -> None:
+        """Return when no checkpoint is being written."""
+        if self._checkpointing is not None and not self._checkpointing.done():
+            await asyncio.wait([asyncio.wrap_future(self._checkpointing)])
 
     def _rotate(self) -> None:
         """Begin a new journal segment and, beside the writer, the checkpoint that makes the older ones unnecessary.
@@ -209,10 +284,14 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
         ) from error
     try:
         ledger = Ledger(writers_max=settings.writers_max)
-        files = EventFiles(settings.logdir, open_files_max=settings.open_files_max)
+        veils = Veils(settings.logdir, settings.veil_s)
+        veils.load()
+        files = EventFiles(settings.logdir, veils, open_files_max=settings.open_files_max)
+        changes = Changes(settings.logdir, files, veils, settings.clock)
         journal = Journal(folder, segment_bytes=settings.segment_bytes)
-        recovery = recover(folder, ledger, files, journal, stop.is_set)
-        store = Store(ledger, journal, files, lock, settings.clock)
+        recovery = recover(folder, ledger, files, changes, journal, stop.is_set)
+        changes.clear_staged()
+        store = Store(ledger, journal, files, changes, veils, lock, settings.clock)
         _Checkpoint(folder, store, stats).write()
     except OSError as error:
         lock.release()

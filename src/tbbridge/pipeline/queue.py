@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tbbridge import limits
 from tbbridge.errors import QueueFull
@@ -33,13 +35,32 @@ class Request:
             self.waiter.set_exception(error)
 
 
+@dataclass(slots=True)
+class Errand:
+    """Work other than a batch that has its place among the batches, and who waits for it."""
+
+    work: Callable[[], object]
+    waiter: asyncio.Future[Any]
+    size: int = limits.BATCH_OVERHEAD_BYTES
+
+    def answer(self, result: object) -> None:
+        """Wake whoever waits, if they still do."""
+        if not self.waiter.done():
+            self.waiter.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        """Tell whoever waits that nothing was done, or why it is not done yet."""
+        if not self.waiter.done():
+            self.waiter.set_exception(error)
+
+
 class BatchQueue:
     """First in, first out. Belongs to one event loop."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.size = 0
-        self._requests: deque[Request] = deque()
+        self._requests: deque[Request | Errand] = deque()
         self._news = asyncio.Event()
         self._closed = False
 
@@ -47,7 +68,7 @@ class BatchQueue:
         """Requests that wait."""
         return len(self._requests)
 
-    def put(self, request: Request) -> None:
+    def put(self, request: Request | Errand) -> None:
         """Admit `request`, or raise `QueueFull`. One that is larger than the whole bound is admitted when nothing waits."""
         if self._requests and self.size + request.size > self.max_bytes:
             raise QueueFull(
@@ -58,27 +79,41 @@ class BatchQueue:
         self.size += request.size
         self._news.set()
 
-    async def take(self) -> list[Request]:
-        """Everything that waits, up to limits.GROUP_MAX_BYTES; waits for the first. Empty: closed, and nothing is left."""
+    async def take(self) -> list[Request] | Errand:
+        """The batches that wait, up to limits.GROUP_MAX_BYTES and to the next errand, or that errand; waits for the first.
+
+        Empty: closed, and nothing is left.
+        """
         while not self._requests:
             if self._closed:
                 return []
             self._news.clear()
             await self._news.wait()
-        return self.take_now(limits.GROUP_MAX_BYTES)
-
-    def take_now(self, max_bytes: int | None = None) -> list[Request]:
-        """Everything that waits, up to `max_bytes` (at least one request)."""
+        first = self._requests[0]
+        if isinstance(first, Errand):
+            self._requests.popleft()
+            self.size -= first.size
+            return first
         group: list[Request] = []
         taken = 0
-        while self._requests and (not group or max_bytes is None or taken + self._requests[0].size <= max_bytes):
-            request = self._requests.popleft()
-            taken += request.size
+        while self._requests:
+            request = self._requests[0]
+            if isinstance(request, Errand) or (group and taken + request.size > limits.GROUP_MAX_BYTES):
+                break
             group.append(request)
+            taken += request.size
+            self._requests.popleft()
         self.size -= taken
         return group
 
-    def put_back(self, requests: list[Request]) -> None:
+    def take_now(self) -> list[Request | Errand]:
+        """Everything that waits."""
+        taken = list(self._requests)
+        self._requests.clear()
+        self.size = 0
+        return taken
+
+    def put_back(self, requests: Sequence[Request]) -> None:
         """Return requests that were taken to the front, in their order."""
         self._requests.extendleft(reversed(requests))
         self.size += sum(request.size for request in requests)

@@ -17,6 +17,9 @@ from pathlib import Path
 from tbbridge.errors import InvalidBatch, Stopping
 from tbbridge.model import RunName
 from tbbridge.pipeline import codec
+from tbbridge.pipeline import journal_pb2 as pb
+from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, renamed
+from tbbridge.pipeline.changes import Changes
 from tbbridge.pipeline.checkpoint import load_checkpoint
 from tbbridge.pipeline.eventfile import EventFiles
 from tbbridge.pipeline.journal import Journal, JournalReader, boot_id, list_segments
@@ -40,7 +43,12 @@ class Recovery:
 
 
 def recover(
-    folder: Path, ledger: Ledger, files: EventFiles, journal: Journal, should_stop: Callable[[], bool] = lambda: False
+    folder: Path,
+    ledger: Ledger,
+    files: EventFiles,
+    changes: Changes,
+    journal: Journal,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Recovery:
     """Bring `ledger` (empty) and the event files to what `folder`'s journal means, and begin a new segment in `journal`.
 
@@ -48,15 +56,27 @@ def recover(
     """
     outcome = Recovery()
     first, outcome.losses = load_checkpoint(folder, ledger)
-    for name in [name for name, run in ledger.runs.items() if not files.is_there(run)]:
+    fates = _Fates(ledger)
+    looking = JournalReader(folder, first, ledger.next_index)
+    for message in looking:
+        _stop_if(should_stop)
+        fates.look(message, looking.boot)
+    for name in [name for name, run in ledger.runs.items() if not files.is_there(run) and not fates.changed(run)]:
         log.info("run %r: its event file is gone, a new one begins with its next batch", name)
         del ledger.runs[name]
-    gone = _deleted(JournalReader(folder, first, ledger.next_index), files, should_stop)
     reader = JournalReader(folder, first, ledger.next_index)
-    replay = _Replay(ledger, files, gone)
+    replay = _Replay(ledger, files, fates.gone(files))
     said = time.monotonic()
     for message in reader:
         _stop_if(should_stop)
+        change = codec.change_of(message)
+        if change is not None:
+            replay.flush()
+            ledger.change(message.index, change)
+            if message.index == fates.last_index:  # every other one was done before the entry after it was journalled
+                changes.apply(change)
+            outcome.replayed += 1
+            continue
         try:
             replay.play(codec.play_entry(message, ledger))
         except InvalidBatch as error:
@@ -81,24 +101,69 @@ def _stop_if(should_stop: Callable[[], bool]) -> None:
         raise Stopping("stopped while the journal was replayed; the next start replays it from the beginning")
 
 
-def _deleted(reader: JournalReader, files: EventFiles, should_stop: Callable[[], bool]) -> set[tuple[str, str]]:
-    """(run, file) of event files that the journal begins, that were written once, and that are not there any more."""
-    begun: dict[tuple[str, str], tuple[int, bool]] = {}
-    current: dict[str, tuple[str, str]] = {}
-    superseded: set[tuple[str, str]] = set()
-    here = boot_id()
-    published = 0  # entries below this index are in their event files
-    for message in reader:
-        _stop_if(should_stop)
-        published = message.durable_below
+class _Fates:
+    """What became of the event files that the journal begins, found by looking through all of it before any of it is played."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.last_index = 0
+        self._begun: dict[tuple[str, str], tuple[int, bool]] = {}
+        self._current: dict[str, tuple[str, str]] = {name: (name, run.file) for name, run in ledger.runs.items()}
+        self._superseded: set[tuple[str, str]] = set()
+        self._changed: set[tuple[str, str]] = set()
+        self._published = 0  # entries below this index are in their event files
+        self._here = boot_id()
+
+    def look(self, message: pb.Entry, boot: str) -> None:
+        """Take the next entry; `boot` is that of its segment."""
+        self.last_index = message.index
+        self._published = message.durable_below
         for opened in message.opened:
-            run = opened.run.decode()
-            if run in current:
-                superseded.add(current[run])
-            current[run] = run, opened.name
-            begun[current[run]] = message.index, bool(here) and reader.boot == here
-    missing = (key for key in begun if not files.is_there(Run(RunName(key[0]), key[1])))
-    return {key for key in missing if key in superseded or (begun[key][1] and begun[key][0] < published)}
+            self._begin(opened.run.decode(), opened.name, message.index, known=bool(self._here) and boot == self._here)
+        match codec.change_of(message):
+            case Removed(runs):
+                for run in runs:
+                    self._end(run)
+            case Installed(run=run):
+                self._end(run)
+            case Rewritten(run=run, file=file):
+                if self._end(run):
+                    self._begin(run, file, message.index, known=True)
+            case Renamed() as change:
+                for run, (_, file) in list(self._current.items()):
+                    to = renamed(run, change)
+                    if to is not None:
+                        self._end(run)
+                        self._begin(to, file, message.index, known=True)
+
+    def _begin(self, run: str, file: str, index: int, *, known: bool) -> None:
+        """`known`: the file was on the disk before the next entry was journalled, or this machine has not been down since."""
+        if run in self._current:
+            self._superseded.add(self._current[run])
+        key = self._current[run] = run, file
+        self._superseded.discard(key)  # a run may come back to a name it had
+        self._begun[key] = index, known
+
+    def _end(self, run: str) -> bool:
+        key = self._current.pop(run, None)
+        if key is None:
+            return False
+        self._superseded.add(key)
+        self._changed.add(key)
+        return True
+
+    def changed(self, run: Run) -> bool:
+        """True if a change to runs took the file that the checkpoint knows: where it went, the journal says."""
+        return (run.name, run.file) in self._changed
+
+    def gone(self, files: EventFiles) -> set[tuple[str, str]]:
+        """(run, file) of event files that were written once and are not there any more."""
+        keys = self._begun.keys() | self._changed
+        missing = (key for key in keys if not files.is_there(Run(RunName(key[0]), key[1])))
+        return {key for key in missing if key in self._superseded or self._was_there(key)}
+
+    def _was_there(self, key: tuple[str, str]) -> bool:
+        index, known = self._begun.get(key, (0, True))
+        return known and index < self._published
 
 
 class _Replay:

@@ -12,21 +12,24 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 from tbbridge import disk
-from tbbridge.errors import InvalidBatch, StorageFailed
-from tbbridge.pipeline.codec import encode_entry
-from tbbridge.pipeline.door import Ack, Receipt, Stats
+from tbbridge.errors import InvalidBatch, StorageFailed, TBBridgeError
+from tbbridge.pipeline.changes import Changes, Prepared
+from tbbridge.pipeline.codec import encode_change, encode_entry
+from tbbridge.pipeline.door import Ack, Changed, Receipt, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.ledger import Entry, Ledger, Settled, Settlement
 from tbbridge.pipeline.lock import FolderLock
 from tbbridge.pipeline.publish import Write, writes_of
-from tbbridge.pipeline.queue import BatchQueue, Request
+from tbbridge.pipeline.queue import BatchQueue, Errand, Request
+from tbbridge.pipeline.veils import Veils
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +45,9 @@ INLINE_GROUP_BYTES = 128 * 1024
 RETRY_S = 0.5
 
 
-def lose(requests: list[Request]) -> None:
+def lose(left: Sequence[Request | Errand]) -> None:
     """Say that batches which were acknowledged as queued, and so from memory only, will not be stored."""
+    requests = [request for request in left if isinstance(request, Request) and request.waiter is None]
     if requests:
         points = sum(request.batch.points for request in requests)
         log.error(
@@ -64,15 +68,24 @@ class Store:
     """Ledger, journal and event files of one log folder."""
 
     def __init__(
-        self, ledger: Ledger, journal: Journal, files: EventFiles, lock: FolderLock, clock: Callable[[], float]
+        self,
+        ledger: Ledger,
+        journal: Journal,
+        files: EventFiles,
+        changes: Changes,
+        veils: Veils,
+        lock: FolderLock,
+        clock: Callable[[], float],
     ) -> None:
         self.ledger = ledger
         self.journal = journal
         self.files = files
+        self.changes = changes
+        self.veils = veils
         self.sync_estimate_s = INLINE_SYNC_S / 2  # about the median of what a journal sync takes lately
         self._lock = lock
         self._clock = clock
-        self._pending: deque[Write] = deque()
+        self._pending: deque[Callable[[], None]] = deque()
 
     @property
     def has_pending(self) -> bool:
@@ -112,21 +125,36 @@ class Store:
             for write in writes_of(entry):
                 size += len(write.data)
                 if write.is_whole:
-                    self._pending.append(write)  # before the list that names it
+                    self._pending.append(partial(self.files.put, write))  # before the list that names it
                 else:
                     gathered.setdefault((id(write.run), write.name), []).append(write)
         # A single part is written as it is: joining it would be a second copy of up to a whole group
         for parts in gathered.values():
             first = parts[0]
             whole = first if len(parts) == 1 else replace(first, data=b"".join([part.data for part in parts]))
-            self._pending.append(whole)
+            self._pending.append(partial(self.files.put, whole))
         self.write_pending()
         return size
 
+    def change(self, prepared: Prepared) -> Changed:
+        """Settle a change to runs and put it in the journal; `write_pending` then does it. On any error nothing is changed."""
+        index = self.ledger.next_index
+        try:
+            decided = self.changes.settle(prepared, index)
+            self.journal.append([encode_change(decided.change, index)])
+        except BaseException:
+            self.changes.abandon(prepared)
+            raise
+        finally:
+            prepared.taken = True
+        self.ledger.change(index, decided.change)
+        self._pending.append(partial(self.changes.apply, decided.change))
+        return decided.changed
+
     def write_pending(self) -> None:
-        """Write what is encoded and not yet in the event files."""
+        """Do what is journalled and not yet done on the disk: write event files, change runs."""
         while self._pending:
-            self.files.put(self._pending[0])
+            self._pending[0]()
             self._pending.popleft()
 
     def repair(self) -> bool:
@@ -147,12 +175,22 @@ class Writer:
     """The task that drains the queue into the store."""
 
     def __init__(
-        self, store: Store, queue: BatchQueue, stats: Stats, *, rotate: Callable[[], None], pool: ThreadPoolExecutor
+        self,
+        store: Store,
+        queue: BatchQueue,
+        stats: Stats,
+        *,
+        rotate: Callable[[], None],
+        checkpointed: Callable[[], Awaitable[None]],
+        pool: ThreadPoolExecutor,
     ) -> None:
+        """`checkpointed` waits for a checkpoint under way: it would not find files that an errand moves meanwhile."""
+        self.touched: set[str] = set()  # runs written or changed, until somebody takes them
         self._store = store
         self._queue = queue
         self._stats = stats
         self._rotate = rotate
+        self._checkpointed = checkpointed
         self._pool = pool
         self._stopping = asyncio.Event()
         self._journalled = 0  # groups
@@ -164,9 +202,12 @@ class Writer:
         """Until the queue is closed and empty."""
         while group := await self._queue.take():
             try:
-                await self._commit(group)
+                if isinstance(group, Errand):
+                    await self._do(group)
+                else:
+                    await self._commit(group)
             except BaseException:
-                for request in group:  # those already answered are not touched
+                for request in [group] if isinstance(group, Errand) else group:  # those already answered are not touched
                     request.fail(self.failure())
                 raise
 
@@ -226,6 +267,36 @@ class Writer:
         if self._store.has_pending:  # stopped while the disk still refuses: the journal has it, the next start writes it
             return
         self._answer(persisted, (Ack.WRITTEN,))
+        self.touched.update(run.name for entry in persisted.entries for run in entry.targets)
+        self._publish_done()
+
+    async def _do(self, errand: Errand) -> None:
+        try:
+            if self._store.journal.is_full:
+                await self._run(self._rotate, inline=False)
+            await self._checkpointed()
+            result = await self._run(errand.work, inline=False)
+        except TBBridgeError as error:
+            errand.fail(error)
+            return
+        except OSError as error:
+            self._failed(error)
+            errand.fail(self.failure())
+            await self._recover([])
+            return
+        self._journalled += 1
+        try:
+            await self._run(self._store.write_pending, inline=False)
+        except OSError as error:
+            self._failed(error)
+            reason = f"{self.failure().message}. The change is safe in the journal and will be made when that has passed"
+            errand.fail(StorageFailed(reason, full=self.failure().status == StorageFailed.FULL))
+            await self._recover([])
+        if self._store.has_pending:  # stopped while the disk still refuses: the next start does it
+            return
+        if isinstance(result, Changed):
+            self.touched.update(result.runs)
+        errand.answer(result)
         self._publish_done()
 
     async def _run(self, function: Callable[[*Ts], T], *args: *Ts, inline: bool) -> T:
@@ -279,7 +350,7 @@ class Writer:
             log.error("storage failed: %s; nothing acknowledged is lost, new batches are refused until then", describe(error))
         self._failure = error
 
-    def _refuse(self, requests: list[Request]) -> list[Request]:
+    def _refuse(self, requests: Sequence[Request | Errand]) -> list[Request]:
         """Answer all who wait; return the requests for which nobody does (ack=queued): those are kept for later."""
         for request in requests:
             request.fail(self.failure())
@@ -287,7 +358,7 @@ class Writer:
             if not waiter.done():
                 waiter.set_exception(self.failure())
         self._settlers.clear()
-        return [request for request in requests if request.waiter is None]
+        return [request for request in requests if isinstance(request, Request) and request.waiter is None]
 
     async def _recover(self, group: list[Request]) -> None:
         """Refuse `group` and what waits, then try the disk again and again until it works or the bridge stops."""

@@ -46,6 +46,7 @@ async def open_pipeline(settings: ServerSettings) -> Pipeline:
             queue_max_bytes=settings.queue_max_bytes,
             segment_bytes=settings.segment_bytes,
             open_files_max=settings.open_files_max,
+            veil_s=settings.veil_s,
             close_timeout_s=settings.shutdown_timeout_s * CLOSE_SHARE,
         )
     )

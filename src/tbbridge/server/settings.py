@@ -215,6 +215,15 @@ class ServerSettings:
         metavar="COUNT",
         minimum=1,
     )
+    veil_s: float = _setting(
+        limits.VEIL_S,
+        help="Seconds for which what a deleted, replaced or renamed run gets next is kept from TensorBoard, so that it finds the "
+        "run gone first; at least two of its reload intervals.",
+        read=_read_seconds,
+        metavar="SECONDS",
+        minimum=0,
+        maximum=3600,
+    )
     shutdown_timeout_s: float = _setting(
         10.0,
         help="Seconds that a stop may take in all: requests under way, the queue, and the files.",

@@ -1,0 +1,157 @@
+"""Veils: where runs that were removed a moment ago live until TensorBoard's readers have noticed the removal.
+
+A reader that finds a run's files replaced keeps old points or stalls for good; one that found the run's folder gone reads
+afresh what is there later. So whoever removes a run begins a veil for it, what the run gets next goes there, and `lift` puts
+it in its place. See layout.py for the folders. Veils are not journalled: a file is here or in the run's folder, and counts in
+both. Called by the writer only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from tbbridge import disk, layout
+from tbbridge.model import STATE_FOLDER
+from tbbridge.names import PROJECTOR_CONFIG
+
+log = logging.getLogger(__name__)
+
+_NUMBER: Final = "{:08d}"
+
+
+@dataclass(slots=True)
+class _Veil:
+    folder: Path
+    lift_at: float
+
+    @property
+    def files(self) -> Path:
+        return self.folder / layout.FILES_FOLDER
+
+
+class Veils:
+    """The veils of one log folder. `veil_s`: how long a run stays veiled; `clock`: seconds that only go forward."""
+
+    def __init__(self, logdir: Path, veil_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logdir = logdir
+        self._root = logdir / STATE_FOLDER / layout.VEILS
+        self._veil_s = veil_s
+        self._clock = clock
+        self._veils: dict[str, _Veil] = {}
+        self._next = 1
+
+    def load(self) -> None:
+        """At a start: find the veils that are left. Nobody knows when they began, so each begins anew.
+
+        One that was being lifted, or begun, has files on both sides: it is lifted at once, so that what replay looks for is in
+        one place.
+        """
+        if not self._root.is_dir():
+            return
+        present = sorted(self._root.iterdir())
+        self._next = 1 + max((int(path.name) for path in present if path.name.isdigit()), default=0)
+        for run, files in layout.veils(self._logdir).items():
+            self._veils[run] = _Veil(files.parent, self._clock() + self._veil_s)
+            if any(layout.own_files(self._logdir / run)):
+                self.lift(run)
+        kept = {veil.folder for veil in self._veils.values()}
+        for path in present:
+            if path not in kept:  # begun by a process that was killed: nothing was in it yet
+                shutil.rmtree(path, ignore_errors=True)
+
+    def __contains__(self, run: object) -> bool:
+        return run in self._veils
+
+    def __len__(self) -> int:
+        return len(self._veils)
+
+    def files(self, run: str) -> Path | None:
+        """The folder that takes the place of the run's own, or None. It may not be made yet."""
+        veil = self._veils.get(run)
+        return None if veil is None else veil.files
+
+    def begin(self, run: str, *, at_once: bool = False) -> Path:
+        """Veil `run` from now on; returns the folder for its files. `at_once`: nobody knows it, lift it at the next look."""
+        lift_at = self._clock() + (0 if at_once else self._veil_s)
+        veil = self._veils.get(run)
+        if veil is not None:
+            veil.lift_at = max(veil.lift_at, lift_at)
+            return veil.files
+        folder = self._root / _NUMBER.format(self._next)
+        self._next += 1
+        folder.mkdir(parents=True)
+        disk.replace_durably(folder / layout.RUN_FILE, run.encode())
+        for path in (self._root, self._root.parent):
+            disk.sync_path(path)
+        self._veils[run] = _Veil(folder, lift_at)
+        return self._veils[run].files
+
+    def empty(self, run: str) -> None:
+        """Remove what a veiled run holds; it stays veiled."""
+        veil = self._veils.get(run)
+        if veil is not None:
+            shutil.rmtree(veil.files, ignore_errors=True)
+
+    def rename(self, run: str, to: str) -> None:
+        """Let the veil of `run` be that of `to`."""
+        veil = self._veils.pop(run)
+        disk.replace_durably(veil.folder / layout.RUN_FILE, to.encode())
+        self._veils[to] = veil
+
+    def runs(self) -> list[str]:
+        """The runs that are veiled."""
+        return list(self._veils)
+
+    def covers(self, run: str) -> bool:
+        """True if `run`, or a run below it, is veiled."""
+        return any(name == run or name.startswith(run + "/") for name in self.runs())
+
+    def due_in(self) -> float | None:
+        """Seconds until the next veil can be lifted; None if there is none."""
+        times = [veil.lift_at for veil in list(self._veils.values())]
+        return min(times) - self._clock() if times else None
+
+    def due(self) -> list[str]:
+        """Runs whose veil can be lifted now."""
+        return [run for run, veil in self._veils.items() if veil.lift_at <= self._clock()]
+
+    def postpone(self, run: str) -> None:
+        """Something is in the way of lifting it; try again later."""
+        self._veils[run].lift_at = self._clock() + max(1.0, self._veil_s)
+
+    def lift(self, run: str) -> list[Path]:
+        """Put the veiled files of `run` in its folder, oldest event file first; returns them. Can be repeated if it fails."""
+        veil = self._veils[run]
+        target = self._logdir / run
+        names = sorted(layout.own_files(veil.files), key=lambda path: (path.name == PROJECTOR_CONFIG, path))
+        moved = [self._move(veil.files, name, target) for name in names]
+        if moved:
+            for folder in {path.parent for path in moved} | {target, *_between(self._logdir, target)}:
+                disk.sync_path(folder)
+        shutil.rmtree(veil.folder, ignore_errors=True)
+        del self._veils[run]
+        return moved
+
+    def _move(self, files: Path, name: PurePosixPath, target: Path) -> Path:
+        lifted = target.joinpath(*(layout.lifted_name(part) for part in name.parts))
+        lifted.parent.mkdir(parents=True, exist_ok=True)
+        free, number = lifted, 0
+        while os.path.lexists(free):  # somebody else made a file of this name meanwhile: keep both
+            number += 1
+            free = lifted.with_name(f"{lifted.name}.{number}")
+        if number:
+            log.warning("%s came into being while its run was veiled; ours goes to %s", lifted, free.name)
+        (files / name).rename(free)
+        return free
+
+
+def _between(logdir: Path, folder: Path) -> list[Path]:
+    """The folders from `logdir` down to above `folder`."""
+    return [logdir, *(parent for parent in folder.parents if parent.is_relative_to(logdir))]

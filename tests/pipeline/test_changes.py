@@ -1,0 +1,483 @@
+"""Runs deleted, renamed, installed and rid of a tag: in order, once, wherever the process dies, and so that readers follow."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from folders import Clock, batch, embedding, event_files, events, open_pipeline, points, run_files, scalars
+
+from tbbridge import layout
+from tbbridge.errors import Conflict, InvalidBatch, NotFound, StorageFailed
+from tbbridge.model import Batch, Mesh, RunBatch, Text, run_name, tag_name
+from tbbridge.pipeline.door import Ack, Change, DeleteRun, DeleteTag, InstallRun, RenameRun
+from tbbridge.pipeline.pipeline import Pipeline
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "tensorboardx.tfevents"
+
+
+async def put(pipeline: Pipeline, run: str, *items: Any) -> None:
+    await pipeline.submit(batch(run, *items), ack=Ack.WRITTEN)
+
+
+async def fill(pipeline: Pipeline) -> None:
+    """Runs `a` (two tags), `a/x` below it, and `b`."""
+    await put(pipeline, "a", scalars("loss", [1, 2]), scalars("kept", [3]), Text(tag_name("note"), "hello"))
+    await put(pipeline, "a/x", scalars("loss", [4]))
+    await put(pipeline, "b", scalars("loss", [5]))
+
+
+async def staged(pipeline: Pipeline, *names: str) -> Path:
+    """A folder with an event file of tensorboardX under each of the names."""
+    folder = await pipeline.stage()
+    for name in names:
+        shutil.copy(GOLDEN, folder / layout.veiled_name(name))
+    return folder
+
+
+FILLED = {
+    ("a", "loss"): [(0, 1.0), (1, 2.0)],
+    ("a", "kept"): [(0, 3.0)],
+    ("a/x", "loss"): [(0, 4.0)],
+    ("b", "loss"): [(0, 5.0)],
+}
+
+
+def without(*gone: tuple[str, str]) -> dict[tuple[str, str], list[tuple[int, float]]]:
+    return {key: value for key, value in FILLED.items() if key not in gone}
+
+
+DELETE = DeleteRun(run_name("a"))
+DELETE_BELOW = DeleteRun(run_name("a"), below=True)
+DELETE_TAG = DeleteTag(run_name("a"), tag_name("loss"))
+RENAME = RenameRun(run_name("a"), run_name("new/name"))
+RENAMED = {
+    ("new/name", "loss"): FILLED["a", "loss"],
+    ("new/name", "kept"): FILLED["a", "kept"],
+    ("new/name/x", "loss"): FILLED["a/x", "loss"],
+    ("b", "loss"): FILLED["b", "loss"],
+}
+AFTER: dict[Change, dict[tuple[str, str], list[tuple[int, float]]]] = {
+    DELETE: without(("a", "loss"), ("a", "kept")),
+    DELETE_BELOW: without(("a", "loss"), ("a", "kept"), ("a/x", "loss")),
+    DELETE_TAG: without(("a", "loss")),
+    RENAME: RENAMED,
+}
+CHANGES = pytest.mark.parametrize("change", AFTER, ids=["delete", "delete below", "delete tag", "rename"])
+
+
+@CHANGES
+async def test_a_change_is_done_when_it_is_answered_and_stays_over_a_restart(tmp_path: Path, change: Change) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    await pipeline.change(change)
+    assert "a" not in {run for run, _ in points(tmp_path)}, "no reader sees it now"
+    await pipeline.close()
+    assert points(tmp_path) == AFTER[change]
+    again = await open_pipeline(tmp_path)
+    await again.close()
+    assert points(tmp_path) == AFTER[change]
+    assert not list((tmp_path / ".tbbridge" / "staged").glob("*"))
+    assert not list((tmp_path / ".tbbridge" / "veils").glob("*"))
+
+
+@CHANGES
+async def test_what_a_run_gets_after_a_change_is_veiled_until_readers_have_noticed(tmp_path: Path, change: Change) -> None:
+    pipeline = await open_pipeline(tmp_path, veil_s=0.3)
+    await fill(pipeline)
+    await pipeline.change(change)
+    await put(pipeline, "a", scalars("loss", [7, 8]))
+    assert not list((tmp_path / "a").glob("*tfevents*")), "TensorBoard has to find the run gone"
+    assert not [name for name in event_files(tmp_path) if name.startswith(".tbbridge")]
+    async with asyncio.timeout(20):
+        while ("a", "loss") not in points(tmp_path):
+            await asyncio.sleep(0.02)
+    await put(pipeline, "a", scalars("loss", [9]))
+    expected = AFTER[change] | {("a", "loss"): [(0, 7.0), (1, 8.0), (2, 9.0)]}
+    assert {key: value for key, value in points(tmp_path).items() if value} == expected
+    await pipeline.close()
+    assert points(tmp_path) == expected
+
+
+async def test_a_deleted_tag_leaves_every_other_record_as_it_was(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    shutil.copytree(_golden_run(tmp_path / "source"), tmp_path / "a")
+    await put(pipeline, "a", scalars("train/loss", [1, 2, 3]), scalars("other", [4]), Text(tag_name("note"), "x"))
+    await put(pipeline, "a", embedding("points", 2))
+    before = [event for data in event_files(tmp_path).values() for event in events(data)][:]
+    tag = next(value.tag for event in before for value in event.summary.value if value.HasField("simple_value"))
+    before = [event for name, data in event_files(tmp_path).items() if name.startswith("a/") for event in events(data)]
+    beside = {name: data for name, data in run_files(tmp_path).items() if "tfevents" not in name}
+    await pipeline.change(DeleteTag(run_name("a"), tag_name(tag)))
+    await pipeline.close()
+    after = [event for name, data in event_files(tmp_path).items() if name.startswith("a/") for event in events(data)]
+    assert any(value.tag == tag for event in before for value in event.summary.value)
+    assert after == [event for event in before if not any(value.tag == tag for value in event.summary.value)]
+    assert {name: data for name, data in run_files(tmp_path).items() if "tfevents" not in name} == beside
+    assert len([name for name in event_files(tmp_path) if name.startswith("a/")]) == 1
+
+
+def _golden_run(folder: Path) -> Path:
+    folder.mkdir()
+    shutil.copy(GOLDEN, folder / "events.out.tfevents.1500000000.host")
+    return folder
+
+
+async def test_the_parts_of_a_mesh_go_with_it(tmp_path: Path) -> None:
+    import numpy as np
+
+    pipeline = await open_pipeline(tmp_path)
+    corners = np.zeros((1, 3, 3), np.float32)
+    mesh = Mesh(tag_name("m"), corners, np.zeros((1, 3, 3), np.uint8), np.array([[[0, 1, 2]]], np.int32))
+    await put(pipeline, "a", mesh, scalars("m_VERTEX_count", [1]))
+    await pipeline.change(DeleteTag(run_name("a"), tag_name("m")))
+    await pipeline.close()
+    left = {value.tag for data in event_files(tmp_path).values() for event in events(data) for value in event.summary.value}
+    assert left == {"m_VERTEX_count"}
+
+
+async def test_a_tag_that_was_deleted_may_hold_another_kind(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    with pytest.raises(InvalidBatch, match="holds scalar values"):
+        await put(pipeline, "a", Text(tag_name("loss"), "words"))
+    await pipeline.change(DELETE_TAG)
+    await put(pipeline, "a", Text(tag_name("loss"), "words"))
+    await pipeline.close()
+
+
+async def test_steps_of_a_renamed_run_go_on_and_those_of_a_deleted_tag_start_afresh(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    await pipeline.change(RENAME)
+    await put(pipeline, "new/name", scalars("loss", [6]))
+    await pipeline.change(DeleteTag(run_name("new/name"), tag_name("kept")))
+    await put(pipeline, "new/name", scalars("kept", [7]), scalars("loss", [8]))
+    await pipeline.close()
+    found = points(tmp_path)
+    assert found["new/name", "loss"] == [(0, 1.0), (1, 2.0), (2, 6.0), (3, 8.0)]
+    assert found["new/name", "kept"] == [(0, 7.0)]
+
+
+async def test_an_installed_run_has_exactly_the_files_that_were_staged(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    names = ("events.out.tfevents.1.a", "events.out.tfevents.2.b")
+    with pytest.raises(Conflict, match="exists"):
+        await pipeline.change(InstallRun(run_name("a"), await staged(pipeline, *names)))
+    await pipeline.change(InstallRun(run_name("a"), await staged(pipeline, *names), replace=True))
+    await pipeline.change(InstallRun(run_name("never seen"), await staged(pipeline, *names)))
+    async with asyncio.timeout(20):
+        while not (tmp_path / "never seen" / names[1]).exists():  # nobody has to notice anything first
+            await asyncio.sleep(0.02)
+    await pipeline.close()
+    for run in ("a", "never seen"):
+        assert sorted(path.name for path in (tmp_path / run).iterdir() if path.is_file()) == list(names)
+        assert (tmp_path / run / names[0]).read_bytes() == GOLDEN.read_bytes()
+    assert points(tmp_path)["a/x", "loss"] == [(0, 4.0)], "what is below a run is another run"
+
+
+async def test_a_run_that_is_installed_goes_on_in_a_later_file(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await pipeline.change(InstallRun(run_name("a"), await staged(pipeline, "events.out.tfevents.9999999998.x")))
+    await put(pipeline, "a", scalars("mine", [1]))
+    await pipeline.close()
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names[0] == "events.out.tfevents.9999999998.x"
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        (DeleteRun(run_name("nobody")), NotFound, "no run 'nobody'"),
+        (DeleteRun(run_name("only")), NotFound, "there are runs below its folder"),
+        (DeleteTag(run_name("a"), tag_name("nothing")), NotFound, "no values of tag 'nothing'"),
+        (DeleteTag(run_name("nobody"), tag_name("loss")), NotFound, "no run 'nobody'"),
+        (RenameRun(run_name("nobody"), run_name("c")), NotFound, "no run 'nobody'"),
+        (RenameRun(run_name("a"), run_name("b")), Conflict, "'b' already"),
+        (RenameRun(run_name("a"), run_name("a/x/y")), Conflict, "in its own folder"),
+        (RenameRun(run_name("a"), run_name("a")), Conflict, "itself"),
+        (DeleteRun(run_name("link")), Conflict, "symbolic link"),
+        (RenameRun(run_name("b"), run_name("link/c")), Conflict, "symbolic link"),
+        (RenameRun(run_name("a"), run_name("/".join(["n" * 200] * 2) + "/" + "m" * 110)), Exception, "at most|has 1 to"),
+        (DeleteTag(run_name("damaged"), tag_name("loss")), Conflict, "damaged at byte"),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_is_refused_and_changes_nothing(
+    tmp_path: Path, change: Change, error: type[Exception], says: str
+) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    await put(pipeline, "only/below", scalars("loss", [1]))
+    await put(pipeline, "damaged", scalars("loss", [1, 2, 3]))
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    path = next((tmp_path / "damaged").iterdir())
+    data = bytearray(path.read_bytes())
+    data[-30] ^= 1
+    path.write_bytes(data)
+    if isinstance(change, RenameRun) and len(change.to) > 400:
+        await put(pipeline, "a/" + "x" * 100, scalars("loss", [1]))  # which no longer fits behind the longer name
+    before = run_files(tmp_path)
+    with pytest.raises(error, match=says):
+        await pipeline.change(change)
+    assert run_files(tmp_path) == before
+    assert pipeline.health.ready
+    await pipeline.close()
+
+
+async def test_other_peoples_files_stay_and_the_answer_says_what_that_means(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    (tmp_path / "a" / "model.pt").write_bytes(b"weights")
+    (tmp_path / "a" / "plugins").mkdir()
+    (tmp_path / "a" / "plugins" / "profile").mkdir()
+    (tmp_path / "a" / "plugins" / "profile" / "trace.pb").write_bytes(b"trace")
+    changed = await pipeline.change(DELETE)
+    assert [(warning.code, "a/model.pt" in warning.message) for warning in changed.warnings] == [("folder-stays", True)]
+    assert changed.runs == ("a",)
+    assert sorted(path.relative_to(tmp_path / "a").as_posix() for path in (tmp_path / "a").rglob("*")) == ["model.pt"]
+    await pipeline.close()
+
+
+async def test_runs_below_a_deleted_one_leave_for_a_moment_so_that_its_folder_can_vanish(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path, veil_s=0.3)
+    await fill(pipeline)
+    await pipeline.change(DELETE)
+    assert not (tmp_path / "a").exists()
+    await put(pipeline, "a/x", scalars("loss", [6]))
+    async with asyncio.timeout(20):
+        while not (tmp_path / "a").exists():
+            await asyncio.sleep(0.02)
+    await put(pipeline, "a/x", scalars("loss", [7]))
+    await pipeline.close()
+    assert points(tmp_path)["a/x", "loss"] == [(0, 4.0), (1, 6.0), (2, 7.0)]
+    assert len(event_files(tmp_path)) == 2, "it goes on in the file it had"
+
+
+async def test_changes_stand_in_order_among_the_batches(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    calls: list[Awaitable[object]] = []
+    for turn in range(4):
+        calls.append(pipeline.submit(batch("a", scalars("loss", [10 * turn, 10 * turn + 1]))))
+        await asyncio.sleep(0)
+        calls.append(pipeline.change(DELETE))
+        calls.append(pipeline.submit(batch("b", scalars("loss", [turn]))))
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result) for result in results if isinstance(result, Exception)] in (
+        [],
+        [NotFound] * 3,
+        [NotFound] * 2,
+        [NotFound],
+    )
+    await pipeline.close()
+    assert points(tmp_path)["b", "loss"] == [(n, float(n)) for n in range(4)]
+
+
+async def test_a_run_renamed_onto_a_name_just_freed_waits_until_readers_have_noticed(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path, veil_s=0.2)
+    await fill(pipeline)
+    await pipeline.change(DeleteRun(run_name("b")))
+    await pipeline.change(RenameRun(run_name("a"), run_name("b")))
+    assert points(tmp_path)["b", "loss"] == FILLED["a", "loss"]
+    await pipeline.close()
+
+
+async def test_touched_runs_are_told_once(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    assert pipeline.take_touched() == {"a", "a/x", "b"}
+    assert pipeline.take_touched() == set()
+    await pipeline.change(RENAME)
+    assert pipeline.take_touched() >= {"a", "a/x"}
+    await pipeline.close()
+
+
+async def test_a_run_can_be_made_before_anything_is_written_to_it(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    empty = Batch((RunBatch(run_name("empty"), create=True),))
+    await pipeline.submit(empty, ack=Ack.WRITTEN)
+    await pipeline.submit(empty, ack=Ack.WRITTEN)
+    (data,) = event_files(tmp_path).values()
+    assert [event.WhichOneof("what") for event in events(data)] == ["file_version", "session_log"]
+    await pipeline.close()
+    (kept,) = event_files(tmp_path).values()
+    assert kept == data
+
+
+# --- dying ------------------------------------------------------------------------------------------------------------
+
+_MUTATING = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree"}
+_watching: list[Callable[[], None]] = []
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _watching:
+        return
+    if event in _MUTATING or (event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
+        look, _watching[:] = _watching[0], []  # what the look itself does is not looked at
+        look()
+        _watching.append(look)
+
+
+sys.addaudithook(_hook)
+
+
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        yield Path(folder)
+
+
+async def snapshots(live: Path, target: Path, change: Callable[[Pipeline], Awaitable[object]], **settings: object) -> int:
+    """Fill `live` and change it; leave in target/0, 1, 2 ... what a SIGKILL before each file operation of that would."""
+    count = 0
+
+    def look() -> None:
+        nonlocal count
+        shutil.copytree(live, target / str(count), symlinks=True)
+        count += 1
+
+    pipeline = await open_pipeline(live, clock=Clock(), segment_bytes=8 * 1024, **settings)
+    await fill(pipeline)
+    look()
+    _watching.append(look)
+    try:
+        await change(pipeline)
+    finally:
+        _watching.clear()
+    look()
+    await pipeline.close()
+    return count
+
+
+async def after_a_start(logdir: Path) -> dict[tuple[str, str], list[tuple[int, float]]]:
+    pipeline = await open_pipeline(logdir, segment_bytes=8 * 1024)
+    assert pipeline.stats.lost_entries == []
+    shown = points(logdir)
+    assert not [run for run, _ in shown if run.startswith(".")], "TensorBoard must never see our own folder"
+    await pipeline.close()
+    return points(logdir)
+
+
+@pytest.mark.parametrize("cut", ["killed", "power cut"])
+@CHANGES
+async def test_a_change_cut_off_at_any_file_operation_is_done_wholly_or_not_at_all(
+    memory_path: Path, change: Change, cut: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def change_and_write(pipeline: Pipeline) -> None:
+        await pipeline.change(change)
+        await put(pipeline, "b", scalars("loss", [6]))
+        await put(pipeline, "a", scalars("more", [7]))
+
+    (memory_path / "cuts").mkdir()
+    count = await snapshots(memory_path / "live", memory_path / "cuts", change_and_write)
+    if cut == "power cut":
+        monkeypatch.setattr("tbbridge.pipeline.recovery.boot_id", lambda: "another start of the machine")
+    done = AFTER[change]
+    more_b = {("b", "loss"): [(0, 5.0), (1, 6.0)]}
+    stories = [FILLED, done, done | more_b, done | more_b | {("a", "more"): [(0, 7.0)]}]
+    seen = []
+    for number in range(count):
+        found = await after_a_start(memory_path / "cuts" / str(number))
+        assert found in stories, f"cut before file operation {number}"
+        seen.append(stories.index(found))
+        assert await after_a_start(memory_path / "cuts" / str(number)) == found, "and it stays so"
+    assert seen == sorted(seen)
+    assert {0, 1, 3} <= set(seen)
+
+
+async def test_an_installation_cut_off_at_any_file_operation_is_done_wholly_or_not_at_all(memory_path: Path) -> None:
+    async def install(pipeline: Pipeline) -> None:
+        folder = await staged(pipeline, "events.out.tfevents.1.x", "events.out.tfevents.2.x")
+        await pipeline.change(InstallRun(run_name("a"), folder, replace=True))
+
+    (memory_path / "cuts").mkdir()
+    count = await snapshots(memory_path / "live", memory_path / "cuts", install)
+    kinds = set()
+    for number in range(count):
+        logdir = memory_path / "cuts" / str(number)
+        found = await after_a_start(logdir)
+        names = sorted(path.name for path in (logdir / "a").glob("*tfevents*"))
+        is_new = names == ["events.out.tfevents.1.x", "events.out.tfevents.2.x"]
+        assert is_new or found == FILLED, f"cut before file operation {number}"
+        assert found["a/x", "loss"] == FILLED["a/x", "loss"]
+        kinds.add(is_new)
+        assert not list((logdir / ".tbbridge" / "staged").glob("*"))
+    assert kinds == {True, False}
+
+
+async def test_lifting_a_veil_cut_off_at_any_file_operation_loses_nothing(memory_path: Path) -> None:
+    async def delete_and_write(pipeline: Pipeline) -> None:
+        await pipeline.change(DELETE)
+        await put(pipeline, "a", scalars("loss", [6]), embedding("e", 2))
+        async with asyncio.timeout(60):
+            while not (memory_path / "live" / "a" / "projector_config.pbtxt").exists() or pipeline._store.veils.runs():
+                await asyncio.sleep(0.01)
+        await put(pipeline, "a", scalars("loss", [7]))
+
+    (memory_path / "cuts").mkdir()
+    count = await snapshots(memory_path / "live", memory_path / "cuts", delete_and_write, veil_s=0.5)
+    shown = []
+    for number in range(count):
+        found = await after_a_start(memory_path / "cuts" / str(number))
+        assert found["a/x", "loss"] == FILLED["a/x", "loss"], f"cut before file operation {number}"
+        shown.append([value for _, value in found.get(("a", "loss"), [])])
+    order = [[1.0, 2.0], [], [6.0], [6.0, 7.0]]
+    assert [order.index(one) for one in shown] == sorted(order.index(one) for one in shown)
+    assert [6.0, 7.0] in shown
+
+
+async def test_renames_back_and_forth_and_begun_again_are_replayed_to_the_same(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path / "live", veil_s=0.0)
+    await fill(pipeline)
+    there, back = RenameRun(run_name("a"), run_name("c")), RenameRun(run_name("c"), run_name("a"))
+    for turn in range(3):
+        await pipeline.change(there)
+        await put(pipeline, "c", scalars("loss", [10 + turn]))
+        await put(pipeline, "a", scalars("again", [turn]))
+        await pipeline.change(DELETE)
+        await pipeline.change(back)
+        await put(pipeline, "a", scalars("loss", [20 + turn]))
+    shutil.copytree(tmp_path / "live", tmp_path / "dead")
+    await pipeline.close()
+    expected = points(tmp_path / "live")
+    assert [value for _, value in expected["a", "loss"]] == [1, 2, 10, 20, 11, 21, 12, 22]
+    again = await open_pipeline(tmp_path / "dead", veil_s=0.0)
+    await put(again, "a", scalars("loss", [30]))
+    await again.close()
+    assert [value for _, value in points(tmp_path / "dead")["a", "loss"]] == [1, 2, 10, 20, 11, 21, 12, 22, 30]
+    assert [step for step, _ in points(tmp_path / "dead")["a", "loss"]] == list(range(9))
+
+
+async def test_a_disk_that_refuses_during_a_change_finishes_it_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    broken = True
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if broken and "tfevents" in path.name:
+            raise OSError(errno.EIO, "broken", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StorageFailed, match="safe in the journal"):
+        await pipeline.change(DELETE)
+    broken = False
+    async with asyncio.timeout(20):
+        while not pipeline.health.ready:
+            await asyncio.sleep(0.02)
+    await put(pipeline, "b", scalars("loss", [6]))
+    await pipeline.close()
+    assert points(tmp_path) == AFTER[DELETE] | {("b", "loss"): [(0, 5.0), (1, 6.0)]}
