@@ -36,7 +36,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def program() -> Iterator[logging.Logger]:
     """A logger as a program has it, but with no parents, where pytest listens."""
-    logger = logging.Logger("program.part", logging.DEBUG)
+    logger = logging.Logger("program.part", logging.DEBUG)  # noqa: LOG001 - on purpose: without parents
     yield logger
     for handler in list(logger.handlers):
         logger.removeHandler(handler)

@@ -49,7 +49,8 @@ async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | N
             timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s * REQUESTS_SHARE)),
             server_header=False,
         )
-        server = _Server(config, lambda: _announce(listener, settings, on_ready))
+        stopping = app.state.service.stopping
+        server = _Server(config, lambda: _announce(listener, settings, on_ready), stopping.set)
         opening = _Opening(asyncio.current_task())
         try:
             with _signals_stop(server, opening):
@@ -112,14 +113,19 @@ def _announce(listener: socket.socket, settings: ServerSettings, on_ready: Calla
 class _Server(uvicorn.Server):
     """uvicorn's server, told when it is ready; signals are ours, since its own way ends by raising them once more."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()  # answers without an end must end before all are waited for
+        await super().shutdown(sockets)
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override] # uvicorn's is a generator
         return contextlib.nullcontext()

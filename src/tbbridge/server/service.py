@@ -51,6 +51,8 @@ class Service:
     bodies: BodyBudget
     groups: Groups
     opened: Door | None = None
+    followers: int = 0  # requests that follow a log now
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: what has no end ends
     reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.READS_AT_ONCE))
     decompressions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.DECOMPRESS_THREADS))
 

@@ -106,9 +106,10 @@ class Tail:
         self._looked_at = -1  # the length that the newest file had at the last look
 
     def has_more(self) -> bool:
-        """Whether another `take` could find something; costs a look at a file's length, or at a folder."""
-        size = self._files.size(self.place.generation) if self.place.generation else -1
-        return (size >= 0 and size != self.place.offset) or self._next_generation() is not None
+        """Whether another `take` could find something; costs a look or two at a file's length."""
+        number = self.place.generation
+        size = self._files.size(number) if number else -1
+        return (size >= 0 and size != self.place.offset) or self._files.size(number + 1) >= 0
 
     def take(self) -> list[tuple[Place, LogRecord]] | None:
         """The next records, each with the place behind it: those in one window, so perhaps none. None: there are no more now.
@@ -159,7 +160,10 @@ class Tail:
         return []
 
     def _next_generation(self) -> int | None:
-        return next((number for number in self._files.generations() if number > self.place.generation), None)
+        number = self.place.generation
+        if number and self._files.size(number + 1) >= 0:
+            return number + 1
+        return next((found for found in self._files.generations() if found > number), None)
 
     def _go_on(self) -> bool:
         following = self._next_generation()

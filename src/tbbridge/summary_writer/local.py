@@ -26,7 +26,7 @@ from tbbridge.client.backlog import Load, Note, Point
 from tbbridge.client.packing import Parcel, Series, columns, prepare
 from tbbridge.errors import WriteFailed
 from tbbridge.kinds import Embedding
-from tbbridge.model import RunBatch, RunName, ScalarColumns, Summary, run_name, tag_name
+from tbbridge.model import LogRecord, RunBatch, RunName, ScalarColumns, Summary, run_name, tag_name
 from tbbridge.summary_writer.files import LocalFiles
 
 logger = logging.getLogger("tbbridge.summary_writer")
@@ -325,7 +325,7 @@ def run_batches(parcel: Parcel, table: Sequence[Series]) -> list[RunBatch]:
     for run, summary in parcel.summaries:
         if isinstance(summary, Embedding):
             alone.append(RunBatch(run, (), (summary,)))  # files of its own: a batch that is tried again must not repeat it
-        else:
+        elif not isinstance(summary, LogRecord):  # no call of a local writer makes one
             by_run.setdefault(run, ([], []))[1].append(summary)
     together = [RunBatch(run, tuple(scalars), tuple(summaries)) for run, (scalars, summaries) in by_run.items()]
     return together + alone
