@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -60,6 +60,16 @@ class StoredSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """A training that began, or went on from `step`: what a reader of TensorBoard's takes as a purge. `start`: its record."""
+
+    start: int
+    end: int
+    step: int
+    wall_time: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """What `read_events` found. `end` is where to go on when the file has grown; `stopped` says why it ends there."""
 
@@ -69,6 +79,8 @@ class Chunk:
     records: int
     end: int
     stopped: End | Torn | Corrupt
+    shown: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # display name and description of scalars that have one
+    restarts: Sequence[Restart] = ()
 
 
 def read_events(buffer: Buffer | mmap.mmap, offset: int = 0, plugins: Mapping[str, str] | None = None) -> Chunk:
@@ -198,6 +210,8 @@ class _Reading:
     )  # record of each tag's first plain scalar; rows run ahead of order
     points: list[_Points] = field(default_factory=list)
     summaries: list[StoredSummary] = field(default_factory=list)
+    shown: dict[str, tuple[str, str]] = field(default_factory=dict)
+    restarts: list[Restart] = field(default_factory=list)
 
     def take(self, buffer: Buffer | mmap.mmap, walk: _Walk) -> Corrupt | None:
         """Read the records of `walk`, up to the first that is damaged, which is returned."""
@@ -293,6 +307,8 @@ class _Reading:
             event = pb.Event.FromString(read.payload.tobytes())
         except DecodeError:
             return Corrupt(start, "not-an-event")
+        if event.session_log.status == pb.SessionLog.START:
+            self.restarts.append(Restart(start, read.end, event.step, event.wall_time))
         for value in event.summary.value or _outside_summary(event):
             plugin = self.plugins.get(value.tag)
             if plugin is None:
@@ -304,6 +320,9 @@ class _Reading:
                 stored = value.SerializeToString()
                 self.summaries.append(StoredSummary(value.tag, plugin, event.step, event.wall_time, stored))
             else:
+                said = value.metadata
+                if said.display_name or said.summary_description:
+                    self.shown.setdefault(value.tag, (said.display_name, said.summary_description))
                 tag = self.numbers.setdefault(value.tag, len(self.numbers))
                 points.append((tag, record, event.step, number, event.wall_time))
         return None
@@ -313,7 +332,8 @@ class _Reading:
         scalars = _series(list(self.numbers), self.points)
         for tag in scalars:
             self.plugins.setdefault(tag, SCALARS)
-        return Chunk(scalars, self.summaries, self.plugins, self.records, stopped.start, stopped)
+        ends = self.records, stopped.start, stopped
+        return Chunk(scalars, self.summaries, self.plugins, *ends, self.shown, self.restarts)
 
 
 def _rows(buffer: Buffer | mmap.mmap, starts: Positions, record_bytes: int) -> NDArray[np.uint8]:
