@@ -37,6 +37,7 @@ def test_operations_are_those_that_were_promised(document):
         ("post", "/api/v1/write"): "write",
         ("get", "/api/v1/runs"): "listRuns",
         ("get", "/api/v1/scalars"): "readScalars",
+        ("get", "/api/v1/logs"): "readLogs",
         ("delete", "/api/v1/runs"): "deleteRuns",
         ("post", "/api/v1/runs/rename"): "renameRun",
         ("get", "/api/v1/archive"): "getArchive",
