@@ -59,8 +59,10 @@ class FormFile:
             self._buffer = self._buffer[max(0, len(self._buffer) - len(self._mark) + 1) :]
             return False
         if after.startswith(b"--"):
+            self._pass_on(before, out)
             self._state, self._buffer = "end", b""
-        elif b"\r\n" in after[: limits.FORM_HEADER_MAX_BYTES]:
+            return False
+        if b"\r\n" in after[: limits.FORM_HEADER_MAX_BYTES]:
             # The line break stays in front of the header, so that an empty one ends as others do.
             rest = after.partition(b"\r\n")[0]
             if rest.strip(b" \t"):
@@ -68,14 +70,11 @@ class FormFile:
             self._pass_on(before, out)
             self._state, self._buffer = "head", after[len(rest) :]
             return True
-        elif len(after) > limits.FORM_HEADER_MAX_BYTES:
+        if len(after) > limits.FORM_HEADER_MAX_BYTES:
             raise MalformedBody(_BROKEN.format("a boundary's line does not end"))
-        else:  # wait for the line's end, and keep the boundary until then
-            self._pass_on(before, out)
-            self._buffer = mark + after
-            return False
-        self._pass_on(before, out)
-        return True
+        self._pass_on(before, out)  # and wait for the line's end
+        self._buffer = mark + after
+        return False
 
     def _read_head(self) -> bool:
         head, end, rest = self._buffer.partition(b"\r\n\r\n")
@@ -88,11 +87,7 @@ class FormFile:
         if is_ours and self.found:
             raise MalformedBody(_BROKEN.format(f"it has the field {self._name!a} twice"))
         self.found = self.found or is_ours
-        # Content may be empty: its boundary's line break is then the header's own.
-        self._state, self._buffer = (
-            ("file" if is_ours else "other"),
-            b"\r\n" + rest if rest.startswith(self._mark[2:]) else rest,
-        )
+        self._state, self._buffer = ("file" if is_ours else "other"), rest
         return True
 
     def _pass_on(self, content: bytes, out: list[bytes]) -> None:
