@@ -234,6 +234,8 @@ READER_BLOCK_RECORDS: Final = 65_536
 READ_MAX_POINTS: Final = 5_000_000
 # Points turned into JSON at one time; between two such pieces (about a millisecond) the event loop serves others.
 READ_PIECE_POINTS: Final = 10_000
+# Lines of CSV made at one time; numbers become text ten times slower than in JSON, and this is the same millisecond.
+CSV_PIECE_LINES: Final = 1_000
 # Points of one tag that a GET with max_points or steps looks through: 24 bytes each, 480 MB.
 READ_SCAN_MAX_POINTS: Final = 20_000_000
 # GETs that look through event files at one time; others wait. Each may hold its points twice while it joins them, near 1 GB at
@@ -244,6 +246,11 @@ DOWNSAMPLE_BLOCK_POINTS: Final = 1_000_000
 # Bytes of an event file in memory at one time, and the largest record that is read (an image, a mesh).
 READ_WINDOW_BYTES: Final = 16 * MiB
 READ_RECORD_MAX_BYTES: Final = 256 * MiB
+# Points of several tags that an export holds to give each tag in one piece, about 48 MB; what is more takes another pass over
+# the run's files. A tag with more points than that is sent as it is read.
+EXPORT_HELD_POINTS: Final = 1_000_000
+# Text of an export made at one time, in a thread: about 50 ms of work, against 0.1 ms to go there and back.
+EXPORT_PIECE_BYTES: Final = 1 * MiB
 # Values of other kinds than scalars in one answer, and their bytes as stored; in JSON they take up to twice as many.
 READ_MAX_VALUES: Final = 100_000
 READ_MAX_VALUES_BYTES: Final = 64 * MiB
@@ -290,3 +297,18 @@ ARCHIVE_ROOM_LEFT_BYTES: Final = 256 * MiB
 ARCHIVES_AT_ONCE: Final = 8
 # An upload may take BODY_READ_TIMEOUT_S and as long as it needs at this rate, half of what the slowest DSL line sends.
 ARCHIVE_MIN_BYTES_PER_S: Final = 32 * KiB
+
+# --- importing a log folder -------------------------------------------------------------------------------------------
+# Of an event file read and sent at one time: 90,000 scalars, a request of 2 MB, a tenth of a second to repeat.
+IMPORT_WINDOW_BYTES: Final = 4 * MiB
+# A record that cannot be in memory at one time; no page of TensorBoard's shows such a value.
+IMPORT_RECORD_MAX_BYTES: Final = 256 * MiB
+# Values of one window that go into one request, well below BODY_MAX_BYTES; one larger value goes alone.
+IMPORT_REQUEST_BYTES: Final = 6 * MiB
+# Requests that one window may become, so that their numbers never reach those of the next one. A window has at most
+# IMPORT_RECORD_MAX_BYTES in it, of which each request but the last takes half of IMPORT_REQUEST_BYTES or more.
+IMPORT_REQUESTS_PER_WINDOW: Final = 1024
+# How often an import starts a file anew under another number because its run was deleted from the bridge since.
+IMPORT_GENERATIONS_MAX: Final = 1000
+# Items left out that are listed one by one at the end; the rest is counted.
+IMPORT_LISTED: Final = 20

@@ -24,7 +24,7 @@ from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
 from tbbridge.server import openapi
 from tbbridge.server.answers import form_of_scope, http_problem, problem
 from tbbridge.server.edge import Edge
-from tbbridge.server.routes import groups, logs, manage, operate, read, shared, write
+from tbbridge.server.routes import groups, logs, manage, operate, read, read_export, read_values, shared, write
 from tbbridge.server.service import Service
 from tbbridge.server.settings import ServerSettings
 from tbbridge.store.groups_file import load_groups
@@ -85,7 +85,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
     app.add_exception_handler(TBBridgeError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_query)
     app.add_exception_handler(HTTPException, _answer_http)
-    for routes in (write, read, logs, manage, operate, groups, shared):
+    for routes in (write, read, read_values, read_export, logs, manage, operate, groups, shared):
         routes.add_routes(app, service)
     openapi.install(app)
     return app

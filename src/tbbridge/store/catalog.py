@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -19,6 +19,8 @@ import numpy as np
 from tbbridge import limits
 from tbbridge.errors import InvalidQuery, ItemError, NotFound
 from tbbridge.events.reader import Chunk, StoredSummary
+from tbbridge.events.reader import Series as StoredSeries
+from tbbridge.layout import lifted_name
 from tbbridge.store import values
 from tbbridge.store.eventfiles import MESH, SCALAR, Collect, FileIndex, Halt, OpenFile, TagKey, TagTotals, kind_of
 from tbbridge.store.folders import ROOT_RUN, Folders, RunFolder, did_you_mean
@@ -94,6 +96,17 @@ class Catalog:
         """All runs by name."""
         return [_run_info(self._look(folder)) for folder in self._folders.all()]
 
+    def names(self) -> list[str]:
+        """The names of all runs, sorted; no file is looked into."""
+        return [folder.run for folder in self._folders.all()]
+
+    def info(self, name: str) -> RunInfo | None:
+        """One run; None if it is not there (any more)."""
+        try:
+            return _run_info(self._find(name))
+        except (NotFound, InvalidQuery):
+            return None
+
     def run(self, name: str) -> tuple[RunInfo, list[TagInfo]]:
         """One run and its tags in order of appearance. Raises `NotFound`, or `InvalidQuery` for a name that cannot be."""
         looked = self._find(name)
@@ -121,7 +134,7 @@ class Catalog:
             found = chunk.scalars.get(tag)
             if found is None:
                 return
-            kept = Series(found.steps, found.values.astype(np.float64), found.wall_times).between(min_step, max_step)
+            kept = _widened(found).between(min_step, max_step)
             count += len(kept)
             parts.append(kept)
             if count > limits.READ_SCAN_MAX_POINTS:
@@ -171,7 +184,8 @@ class Catalog:
                 seen += 1
                 if (min_step is not None and one.step < min_step) or (max_step is not None and one.step > max_step):
                     continue
-                made = read(StoredValue(seen - 1, one.tag, one.step, one.wall_time, one.value))
+                part = index.mesh_parts.get(one.tag)
+                made = read(StoredValue(seen - 1, one.tag, one.step, one.wall_time, one.value, part))
                 if made is None:
                     continue
                 size += len(one.value)
@@ -199,6 +213,47 @@ class Catalog:
         _require(looked, EMBEDDING, tag)
         low, high = (-np.inf if min_step is None else min_step), (np.inf if max_step is None else max_step)
         return [one for one in looked.embeddings if one.tag == tag and low <= one.step <= high]
+
+    def file_of(self, embedding: StoredEmbedding, part: str) -> bytes:
+        """The content of one file of an embedding. Raises `NotFound` if there is none, `InvalidQuery` if it is too large."""
+        path = embedding.files.get(part)
+        if path is not None:
+            with OpenFile(path, self._halt) as file:
+                if file.size > limits.READ_RECORD_MAX_BYTES:
+                    most = limits.READ_RECORD_MAX_BYTES
+                    message = f"the file has {file.size} bytes, at most {most} are given; copy it from the run's folder"
+                    raise InvalidQuery([ItemError("part", "query", message)])
+                if file.identity is not None:
+                    return file.content()
+        raise NotFound(f"embedding {embedding.tag[:100]!a} of step {embedding.step} has no file for {part}")
+
+    def scan(self, name: str) -> Iterator[dict[str, Series]]:
+        """All scalars of a run, a piece of a file at a time and nothing remembered; in a piece, by tag in order of appearance.
+
+        Raises as `run`, and `NotFound` in the middle if the run is deleted meanwhile.
+        """
+        folder = self._folders.one(name)
+        plugins: Mapping[str, str] = {}
+        for number in range(len(folder.events)):
+            folder, file = self._reopened(folder, number)
+            with file:
+                for _, chunk in file.chunks(0, plugins):
+                    plugins = chunk.plugins
+                    yield {tag: _widened(found) for tag, found in chunk.scalars.items()}
+
+    def _reopened(self, folder: RunFolder, number: int) -> tuple[RunFolder, OpenFile]:
+        """One file of a run, wherever the run is now."""
+        name = lifted_name(folder.events[number].name)
+        for _ in range(limits.READ_TRIES):
+            file = OpenFile(folder.events[number], self._halt)
+            if file.identity is not None:
+                return folder, file
+            found = self._folders.one(folder.run)
+            places = [lifted_name(path.name) for path in found.events]
+            if number >= len(places) or places[number] != name:
+                break
+            folder = found
+        raise NotFound(f"run {folder.run!a} was changed while it was read; ask again")
 
     # --- files ----------------------------------------------------------------------------------------------------------
 
@@ -275,13 +330,17 @@ class Catalog:
             self._weight -= 1 + len(forgotten.tags)
 
 
+def _widened(found: StoredSeries) -> Series:
+    return Series(found.steps, found.values.astype(np.float64), found.wall_times)
+
+
 def _belongs(index: FileIndex, one: StoredSummary, kind: str | None, tag: str | None) -> bool:
     found = kind_of(one.plugin)
     if kind is not None and found != kind:
         return False
     if tag is None or one.tag == tag:
         return True
-    return found == MESH and index.mesh_of(one.tag) == tag
+    return found == MESH and index.mesh_parts[one.tag].mesh == tag
 
 
 def _require(looked: _Looked, kind: str | None, tag: str | None) -> None:

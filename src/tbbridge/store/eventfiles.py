@@ -22,6 +22,7 @@ from tbbridge.events import event_pb2 as pb
 from tbbridge.events.reader import SCALARS, Chunk, StoredSummary, read_events
 from tbbridge.events.tfrecord import OVERHEAD_BYTES, Torn
 from tbbridge.foreign import plugins_pb2
+from tbbridge.store.values import MeshPart
 
 TagKey: TypeAlias = tuple[str, str]  # kind, tag
 
@@ -104,6 +105,10 @@ class OpenFile:
             if not window:
                 return
 
+    def content(self) -> bytes:
+        """All of it."""
+        return self._read(0, self.size)
+
     def _needed(self, piece: bytes, chunk: Chunk, offset: int) -> int:
         """Bytes that the record at `offset` needs if it is whole in the file and only the window was too small; else 0."""
         if not isinstance(chunk.stopped, Torn) or len(piece) < _LENGTH.size:
@@ -145,14 +150,6 @@ class TagTotals:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class MeshPart:
-    """What the values of one tag are to a mesh: `content` is MeshPluginData's ContentType. A mesh is one tag a part."""
-
-    mesh: str
-    content: int
-
-
 Collect: TypeAlias = Callable[["FileIndex", Chunk], None]
 
 
@@ -179,11 +176,6 @@ class FileIndex:
         except OSError:
             return False
         return self.identity == (said.st_dev, said.st_ino) and said.st_size == self.size
-
-    def mesh_of(self, tag: str) -> str | None:
-        """The mesh whose part the values of this tag are."""
-        part = self.mesh_parts.get(tag)
-        return None if part is None else part.mesh
 
     def catch_up(self, file: OpenFile, collect: Collect | None = None) -> None:
         """Read what was appended since; `collect` sees it too, piece by piece."""
@@ -212,7 +204,7 @@ class FileIndex:
 
     def inherit(self, earlier: FileIndex) -> None:
         """Take over what an earlier file of the run said of its tags: TensorBoard asks for that only once a run."""
-        self.plugins = self.inherited = {tag: plugin for tag, plugin in earlier.plugins.items() if plugin != SCALARS}
+        self.plugins = self.inherited = dict(earlier.plugins)
         self.mesh_parts = dict(earlier.mesh_parts)
 
     def _add(self, key: TagKey, found: TagTotals) -> None:
@@ -235,10 +227,9 @@ def kind_of(plugin: str) -> str:
 
 def _mesh_part_of(one: StoredSummary) -> MeshPart:
     value = pb.Summary.Value.FromString(one.value)
+    alone = MeshPart(one.tag, plugins_pb2.MeshPluginData.VERTEX, "")
     try:
         said = plugins_pb2.MeshPluginData.FromString(value.metadata.plugin_data.content)
     except DecodeError:
-        return MeshPart(one.tag, plugins_pb2.MeshPluginData.VERTEX)
-    if not said.content_type:
-        return MeshPart(one.tag, plugins_pb2.MeshPluginData.VERTEX)
-    return MeshPart(said.name or one.tag, said.content_type)
+        return alone
+    return MeshPart(said.name or one.tag, said.content_type, said.json_config) if said.content_type else alone

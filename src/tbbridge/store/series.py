@@ -55,6 +55,10 @@ class Series:
                 chosen.append(1 + some[0] + lowest)
         return self._at(np.unique(np.concatenate(chosen)))
 
+    def part(self, start: int, end: int) -> Series:
+        """The points from position `start` up to `end`."""
+        return Series(self.steps[start:end], self.values[start:end], self.wall_times[start:end])
+
     def _at(self, chosen: NDArray[Any]) -> Series:
         return Series(self.steps[chosen], self.values[chosen], self.wall_times[chosen])
 

@@ -8,6 +8,7 @@ opened. Which values belong to a tag is catalog.py's.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -28,6 +29,15 @@ OCTETS: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
+class MeshPart:
+    """What the values of one tag are to a mesh: `content` is MeshPluginData's ContentType. A mesh is one tag a part."""
+
+    mesh: str
+    content: int
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredValue:
     """One value as it is in the file. `index` counts all the values of its tag in the order of writing, from 0."""
 
@@ -36,6 +46,7 @@ class StoredValue:
     step: int
     wall_time: float
     value: bytes  # a serialized Summary.Value
+    part: MeshPart | None = None  # of a mesh only
 
     def parsed(self) -> pb.Summary.Value:
         """The message; event files are parsed when they are read, so this does not fail."""
@@ -90,6 +101,18 @@ class StoredTensor:
     shape: list[int]
     content: bytes
     texts: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMesh:
+    """One mesh put together again; each part is a tensor [samples, n, 3]. `config` is JSON, "" if there is none."""
+
+    wall_time: float
+    step: int
+    config: str
+    vertices: StoredTensor | None
+    faces: StoredTensor | None
+    colors: StoredTensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +227,31 @@ def tensor(stored: StoredValue) -> StoredTensor | None:
     if array is None:
         return None
     return StoredTensor(stored.wall_time, stored.step, array.dtype.name, list(array.shape), array.tobytes(), None)
+
+
+def mesh_part(stored: StoredValue) -> tuple[MeshPart, StoredTensor] | None:
+    """What `meshes` puts together."""
+    found = tensor(stored)
+    return None if found is None or stored.part is None else (stored.part, found)
+
+
+def meshes(parts: Sequence[tuple[MeshPart, StoredTensor]]) -> list[StoredMesh]:
+    """The meshes whose parts these are, in the order of writing; neighbouring parts of one step are one mesh."""
+    found: list[dict[int, StoredTensor]] = []
+    configs: list[str] = []
+    for part, array in parts:
+        last = found[-1] if found else {}
+        if not last or part.content in last or next(iter(last.values())).step != array.step:
+            found.append({})
+            configs.append(part.config)
+        found[-1][part.content] = array
+    kinds = plugins_pb2.MeshPluginData
+    made = []
+    for arrays, config in zip(found, configs, strict=True):
+        first = next(iter(arrays.values()))
+        own = (arrays.get(kind) for kind in (kinds.VERTEX, kinds.FACE, kinds.COLOR))
+        made.append(StoredMesh(first.wall_time, first.step, config, *own))
+    return made
 
 
 def hparams(stored: StoredValue) -> StoredHParams | None:

@@ -1,16 +1,18 @@
 """GET /api/v1/runs and /api/v1/scalars: what is in the event files, ours and those that other programs put there.
 
 Both wait until all that was acknowledged before is in the files, so a sender reads its own writes. Files are read in a thread,
-for a few requests at a time; the others wait.
+for a few requests at a time; the others wait. The other kinds are read_values.py's, whole runs read_export.py's.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from dataclasses import fields
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Query
 from fastapi.responses import StreamingResponse
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.responses import Response
@@ -22,9 +24,15 @@ from tbbridge.model import INT64_MAX, INT64_MIN
 from tbbridge.server.answers import json_answer
 from tbbridge.server.openapi import responses
 from tbbridge.server.service import Service
+from tbbridge.store.candles import Candlesticks, candlesticks
 from tbbridge.store.catalog import Catalog, RunInfo, TagInfo
+from tbbridge.store.export import csv_line, number_texts
 from tbbridge.store.series import Series
 from tbbridge.wire.json_fields import Finites, Int64, Int64s, Numbers
+
+CSV_TYPE: Final = "text/csv"
+# About as many candlesticks as fit a chart side by side.
+_CANDLESTICKS: Final = 500
 
 
 class TagDescription(TypedDict):
@@ -49,7 +57,7 @@ class RunDescription(TypedDict):
     last_step: Int64 | None
     first_wall_time: Annotated[float | None, Field(description="Seconds since 1970.")]
     last_wall_time: float | None
-    size_bytes: Annotated[int, Field(description="Size of its event files.")]
+    size_bytes: Annotated[int, Field(description="Size of its event files and of the files of its embeddings.")]
     tags: Annotated[list[TagDescription] | None, Field(description="Only when one run is asked for by `run`, else null.")]
 
 
@@ -70,6 +78,23 @@ class ScalarSeries(TypedDict):
     wall_times: Annotated[Finites, Field(description="Seconds since 1970.")]
 
 
+class CandlestickSeries(TypedDict):
+    """The points of one tag as candlesticks: columns of equal length, one element a bin. NaN: the bin holds no number."""
+
+    run: str
+    tag: str
+    count: Annotated[int, Field(description="Points between min_step and max_step.")]
+    first_steps: Int64s
+    last_steps: Int64s
+    counts: Annotated[list[int], Field(description="Points that are numbers.")]
+    nans: Annotated[list[int], Field(description="Points that are NaN; the values leave them out.")]
+    min: Numbers
+    q1: Annotated[Numbers, Field(description="First quartile, exact; between two points interpolated.")]
+    median: Numbers
+    q3: Numbers
+    max: Numbers
+
+
 class RunsQuery(BaseModel):
     """Parameters of GET /api/v1/runs."""
 
@@ -88,14 +113,25 @@ class ScalarsQuery(BaseModel):
         Field(
             ge=2,
             le=limits.READ_MAX_POINTS,
-            description="At most so many points: the first, the last, and the lowest and highest of equal stretches between.",
+            description="At most so many points, or candlesticks. Left out: all points, or "
+            f"{_CANDLESTICKS} candlesticks of up to {limits.CANDLESTICK_MAX_BINS}.",
+        ),
+    ] = None
+    downsample: Annotated[
+        Literal["none", "minmax", "candlestick"] | None,
+        Field(
+            description="How to thin out. `minmax`: the first point, the last, and the lowest and highest of equal stretches "
+            "between. `candlestick`: quartiles of equal ranges of steps. Left out: `minmax` with max_points, else `none`."
         ),
     ] = None
     min_step: Annotated[int | None, Field(ge=INT64_MIN, le=INT64_MAX, description="Only points from this step on.")] = None
     max_step: Annotated[int | None, Field(ge=INT64_MIN, le=INT64_MAX, description="Only points up to this step.")] = None
+    format: Annotated[Literal["json", "csv"], Field(description="CSV has a line of names, then one line a point or bin.")] = (
+        "json"
+    )
 
 
-_ERRORS: Final = responses(
+READ_ERRORS: Final = responses(
     errors.NotFound,
     errors.InvalidQuery,
     errors.Stopping,
@@ -108,7 +144,12 @@ def add_routes(app: FastAPI, service: Service) -> None:
     """Add the routes that read to `app`."""
 
     @app.get(
-        "/api/v1/runs", operation_id="listRuns", tags=["read"], summary="List runs", response_model=RunList, responses=_ERRORS
+        "/api/v1/runs",
+        operation_id="listRuns",
+        tags=["read"],
+        summary="List runs",
+        response_model=RunList,
+        responses=READ_ERRORS,
     )
     async def list_runs(query: Annotated[RunsQuery, Query()]) -> Response:
         """Every run in the log folder, by name; with `run` that one and its tags."""
@@ -124,33 +165,58 @@ def add_routes(app: FastAPI, service: Service) -> None:
         operation_id="readScalars",
         tags=["read"],
         summary="Read the points of a tag",
-        response_model=ScalarSeries,
-        responses=_ERRORS,
+        response_model=ScalarSeries | CandlestickSeries,
+        responses={200: {"content": {CSV_TYPE: {"schema": {"type": "string"}}}}, **READ_ERRORS},
     )
     async def read_scalars(query: Annotated[ScalarsQuery, Query()]) -> Response:
-        """The points of one scalar tag, as columns; NaN and infinities as the strings `NaN`, `Infinity` and `-Infinity`."""
+        """The points of one scalar tag, as columns; NaN and infinities as the strings `NaN`, `Infinity` and `-Infinity`.
+
+        CSV has the columns step, wall_time, value; of candlesticks those of the JSON answer.
+        """
+        _check(query)
         await service.door.settled()
-        count, series = await service.read(_load, service.catalog, query)
-        if len(series) > limits.READ_MAX_POINTS:
+        count, found = await service.read(_load, service.catalog, query)
+        if len(found) > limits.READ_MAX_POINTS:
             message = f"{count} points are too many for one answer; ask for up to {limits.READ_MAX_POINTS}, or for less steps"
             raise InvalidQuery([ItemError("max_points", "query", message)])
+        columns = _columns(found)
+        if query.format == "csv":
+            return StreamingResponse(_csv_pieces(found), media_type=f"{CSV_TYPE}; charset=utf-8")
         head = {"run": query.run, "tag": query.tag, "count": count}
-        if len(series) <= limits.READ_PIECE_POINTS:
-            steps, values, times = (column.tolist() for column in (series.steps, series.values, series.wall_times))
-            return json_answer({**head, "steps": steps, "values": values, "wall_times": times})
-        return StreamingResponse(_pieces(head, series), media_type="application/json")
+        if len(found) <= limits.READ_PIECE_POINTS:
+            return json_answer({**head, **{name: column.tolist() for name, column in columns.items()}})
+        return StreamingResponse(_pieces(head, columns), media_type="application/json")
 
 
-def _load(catalog: Catalog, query: ScalarsQuery) -> tuple[int, Series]:
-    """How many points there are, and those asked for."""
+def _check(query: ScalarsQuery) -> None:
+    """Raises `InvalidQuery` for parameters that do not go together."""
+    message = None
+    if query.downsample == "none" and query.max_points is not None:
+        message = "with downsample=none all points are given; leave max_points out, or ask for minmax or candlestick"
+    elif query.downsample == "minmax" and query.max_points is None:
+        message = "this parameter is missing; downsample=minmax needs to know how many points to leave"
+    elif query.downsample == "candlestick" and (query.max_points or 0) > limits.CANDLESTICK_MAX_BINS:
+        message = f"{query.max_points} is too large; ask for up to {limits.CANDLESTICK_MAX_BINS} candlesticks"
+    if message is not None:
+        raise InvalidQuery([ItemError("max_points", "query", message)])
+
+
+def _load(catalog: Catalog, query: ScalarsQuery) -> tuple[int, Series | Candlesticks]:
+    """How many points there are, and what was asked for."""
     series = catalog.series(query.run, query.tag, query.min_step, query.max_step)
+    if query.downsample == "candlestick":
+        return len(series), candlesticks(series, query.max_points or _CANDLESTICKS)
     return len(series), series if query.max_points is None else series.downsampled(query.max_points)
 
 
-async def _pieces(head: dict[str, Any], series: Series) -> AsyncIterator[bytes]:
+def _columns(found: Series | Candlesticks) -> dict[str, NDArray[Any]]:
+    return {field.name: getattr(found, field.name) for field in fields(found)}
+
+
+async def _pieces(head: dict[str, Any], columns: dict[str, NDArray[Any]]) -> AsyncIterator[bytes]:
     """The answer in pieces, so that a million points hold up nobody else."""
     yield to_json(head)[:-1]
-    for name, column in (("steps", series.steps), ("values", series.values), ("wall_times", series.wall_times)):
+    for name, column in columns.items():
         opening = b',"%s":[' % name.encode()
         for start in range(0, len(column), limits.READ_PIECE_POINTS):
             piece = column[start : start + limits.READ_PIECE_POINTS].tolist()
@@ -158,6 +224,17 @@ async def _pieces(head: dict[str, Any], series: Series) -> AsyncIterator[bytes]:
             opening = b","
         yield b"]"
     yield b"}"
+
+
+async def _csv_pieces(found: Series | Candlesticks) -> AsyncIterator[bytes]:
+    if isinstance(found, Series):
+        columns = {"step": found.steps, "wall_time": found.wall_times, "value": found.values}
+    else:
+        columns = _columns(found)
+    yield csv_line(*columns).encode()
+    for start in range(0, len(found), limits.CSV_PIECE_LINES):
+        texts = [number_texts(column[start : start + limits.CSV_PIECE_LINES].tolist()) for column in columns.values()]
+        yield "".join([",".join(line) + "\n" for line in zip(*texts, strict=True)]).encode()
 
 
 def _described(run: RunInfo) -> dict[str, object]:
