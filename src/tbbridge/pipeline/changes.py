@@ -130,7 +130,11 @@ class Changes:
         return Decided(Removed(tuple(runs)), Changed(tuple(runs), tuple(self._left_behind(runs))))
 
     def _settle_renaming(self, run: RunName, to: RunName) -> Decided:
-        self._existing(run)
+        self._check_plain(run)
+        moved: list[str] = [run] if self._exists(run) else []
+        moved += self._runs_below(run)
+        if not moved:
+            raise self._missing(run)
         if self._veils.covers(to):
             raise Conflict(f"run {to!a} was removed a moment ago, which TensorBoard may not have noticed; try it again")
         if to == run or to.startswith(run + "/"):
@@ -139,7 +143,6 @@ class Changes:
         self._check_plain(to)
         if self._exists(to) or _has_entries(target):
             raise Conflict(f"there is a run or folder {to!a} already; delete it or choose another name")
-        moved = [run, *self._runs_below(run)]
         for name in moved:
             run_name(to + name[len(run) :])  # with the longer name, one of them may no longer fit
             self._check_writable(name)

@@ -50,7 +50,7 @@ class DeleteTag:
 
 @dataclass(frozen=True, slots=True)
 class RenameRun:
-    """Rename a run's folder, with all that is in it, runs below it included."""
+    """Rename a run's folder, or one that only has runs below it, with all that is in it."""
 
     run: RunName
     to: RunName

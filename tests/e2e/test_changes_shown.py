@@ -1,0 +1,123 @@
+"""Runs deleted, renamed, replaced and rid of a tag under TensorBoards that watch: both readers show each change, and nothing stale."""
+
+from __future__ import annotations
+
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import TensorBoard, address_in, get, post, serve, tensorboard, until
+
+# Two reload intervals of the TensorBoards here, and a little for a busy machine.
+VEIL_S = 3.0
+
+Story = tuple[str, TensorBoard]
+
+
+@pytest.fixture(scope="module", params=["true", "false"], ids=["data server", "python reader"])
+def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """A bridge, and a TensorBoard that watched its folder from the beginning."""
+    logdir = tmp_path_factory.mktemp("shown") / "runs"
+    logdir.mkdir()
+    with serve(logdir, "--veil-s", str(VEIL_S)) as process, tensorboard(logdir, request.param) as board:
+        yield address_in(process), board
+        assert process.end() == 0, process.output
+        assert "Traceback" not in process.output
+
+
+def write(bridge: str, run: str, **tags: list[float]) -> None:
+    columns = [{"tag": tag, "values": values} for tag, values in tags.items()]
+    post(f"{bridge}/api/v1/write?ack=written", {"runs": [{"run": run, "scalars": columns}]})
+
+
+def send(bridge: str, method: str, path: str, body: bytes | None = None, **query: object) -> bytes:
+    url = f"{bridge}{path}?{urllib.parse.urlencode(query)}"
+    headers = {"Content-Type": "application/zip"} if body else {}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=60) as answer:
+        data: bytes = answer.read()
+        return data
+
+
+def values(board: TensorBoard, run: str, tag: str) -> list[tuple[int, float]]:
+    return [(step, value) for _, step, value in board.scalars(run, tag)]
+
+
+def tags(board: TensorBoard, run: str) -> set[str]:
+    known: dict[str, Any] = board.ask("plugin/scalars/tags") or {}
+    return set(known.get(run, {}))
+
+
+def shows(board: TensorBoard, run: str, **expected: list[float]) -> None:
+    """Wait until the run shows exactly these tags with these values, steps counted from 0."""
+    wanted = {tag: list(enumerate(numbers)) for tag, numbers in expected.items()}
+
+    def found() -> bool:
+        return tags(board, run) == set(wanted) and all(values(board, run, tag) == some for tag, some in wanted.items())
+
+    until(found, f"{run} shows {wanted}")
+
+
+def gone(board: TensorBoard, run: str) -> None:
+    until(lambda: run not in board.runs(), f"{run} is gone")
+
+
+def test_a_deleted_run_that_gets_points_again_starts_afresh(story: Story) -> None:
+    bridge, board = story
+    write(bridge, "d", loss=[1, 2, 3, 4], other=[5])
+    write(bridge, "d/below", loss=[1, 2])
+    shows(board, "d", loss=[1, 2, 3, 4], other=[5])
+    shows(board, "d/below", loss=[1, 2])
+    send(bridge, "DELETE", "/api/v1/runs", run="d")
+    write(bridge, "d", loss=[9, 8])
+    write(bridge, "d/below", loss=[3])
+    assert get(f"{bridge}/api/v1/scalars", run="d", tag="loss")["values"] == [9, 8], "our own readers see it at once"
+    shows(board, "d", loss=[9, 8])
+    shows(board, "d/below", loss=[1, 2, 3])
+    write(bridge, "d", loss=[7])
+    shows(board, "d", loss=[9, 8, 7])
+
+
+def test_a_deleted_tag_goes_and_the_others_live_on(story: Story) -> None:
+    bridge, board = story
+    write(bridge, "t", loss=[1, 2, 3], wrong=[4, 5])
+    shows(board, "t", loss=[1, 2, 3], wrong=[4, 5])
+    send(bridge, "DELETE", "/api/v1/runs", run="t", tag="wrong")
+    shows(board, "t", loss=[1, 2, 3])
+    write(bridge, "t", loss=[4], wrong=[6])
+    shows(board, "t", loss=[1, 2, 3, 4], wrong=[6])
+
+
+def test_a_renamed_run_moves_and_its_old_name_can_be_used_again(story: Story) -> None:
+    bridge, board = story
+    write(bridge, "old", loss=[1, 2, 3])
+    shows(board, "old", loss=[1, 2, 3])
+    post(f"{bridge}/api/v1/runs/rename", {"run": "old", "to": "new"})
+    write(bridge, "new", loss=[4])
+    shows(board, "new", loss=[1, 2, 3, 4])
+    gone(board, "old")
+    write(bridge, "old", loss=[5])
+    shows(board, "old", loss=[5])
+
+
+def test_archive_delete_restore_gives_the_same_bytes_and_the_run_again(story: Story, tmp_path: Path) -> None:
+    bridge, board = story
+    write(bridge, "z", loss=[1, 2, 3])
+    shows(board, "z", loss=[1, 2, 3])
+    logdir = Path(get(f"{bridge}/health")["tensorboard"]["logdir"])
+    before = {path.name: path.read_bytes() for path in (logdir / "z").iterdir()}
+    archive = send(bridge, "GET", "/api/v1/archive", run="z")
+    write(bridge, "z", loss=[4])  # which the archive does not have
+    send(bridge, "DELETE", "/api/v1/runs", run="z")
+    send(bridge, "PUT", "/api/v1/archive", archive, run="z")
+    write(bridge, "z", later=[5])
+    shows(board, "z", loss=[1, 2, 3], later=[5])
+    assert {name: (logdir / "z" / name).read_bytes() for name in before} == before
+    send(bridge, "PUT", "/api/v1/archive", archive, run="copy")
+    shows(board, "copy", loss=[1, 2, 3])
+    write(bridge, "copy", mine=[5])
+    shows(board, "copy", loss=[1, 2, 3], mine=[5])
+    send(bridge, "PUT", "/api/v1/archive", archive, run="copy", replace="true")
+    shows(board, "copy", loss=[1, 2, 3])
