@@ -36,7 +36,9 @@ MAY_IMPORT = {
     "client": BASE | {"events", "wire", "v1", "convert", "logs"},
     # It writes local files itself.
     "summary_writer": BASE | {"disk", "events", "convert", "client"},
-    "commands": BASE | {"events", "wire", "server", "client", "logs"},
+    # Old clients by their own names, over ours.
+    "compat": BASE | {"convert", "client", "summary_writer", "logs"},
+    "commands": BASE | {"layout", "events", "wire", "server", "client", "logs"},
     "cli": BASE | {"commands", "server", "client"},
     "__init__": BASE | {"client", "summary_writer"},
 }

@@ -66,7 +66,14 @@ RUN = {
     "step": "(number=None)",
     "wall_time": "(seconds)",
 }
-CLIENT = {"close": "(timeout_s=10.0)", "flush": "(timeout_s=60.0)", "run": "(name, step=0)"}
+CLIENT = {
+    "close": "(timeout_s=10.0)",
+    "flush": "(timeout_s=60.0)",
+    "groups": "()",
+    "member": "(name, step=0)",
+    "put_groups": "(groups)",
+    "run": "(name, step=0)",
+}
 # Called by the other parts of the client, not by users.
 INTERNAL = {"end", "forget", "hand_over", "wake"}
 

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tbbridge.errors import ItemError, ItemWarning
+from tbbridge.groups import NO_GROUPS
 from tbbridge.model import Histogram, LogRecord, Summary, Text
 from tbbridge.wire.protobuf_v1 import decode_batch, encode_problem, encode_response
 
@@ -55,6 +56,7 @@ class Server:
         self.script = deque(script)
         self.always = always
         self.max_body = max_body
+        self.groups = NO_GROUPS
         self.lock = threading.Lock()
         self.release = threading.Event()
         self.arrived = threading.Semaphore(0)
@@ -100,7 +102,7 @@ class Server:
             return [step for step, _, _ in self.scalars[run, tag]]
 
     def take(self, script: Script, raw: bytes) -> tuple[int, bool, list[ItemError]]:
-        batch = decode_batch(raw).batch
+        batch = decode_batch(raw, groups=self.groups).batch
         with self.lock:
             self.requests.append((batch.writer, batch.seq))
             self.sizes.append(len(raw))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from tbbridge import limits
 from tbbridge.client.base import BaseClient
+from tbbridge.client.remote import GroupEntry
 from tbbridge.client.task_sender import TaskSender
 
 
@@ -32,6 +35,16 @@ class AsyncClient(BaseClient[TaskSender]):
             return
         deadline = self._begin_close(timeout_s)
         self.outbox.report_left(await self._sender.close(deadline))
+
+    async def groups(self) -> list[GroupEntry]:
+        """The server's groups. Raises `Unavailable` if it is away."""
+        with self._remote() as remote:
+            return await asyncio.to_thread(remote.groups)
+
+    async def put_groups(self, groups: Sequence[GroupEntry]) -> None:
+        """Replace the server's groups; raises as `Client.put_groups` does."""
+        with self._remote() as remote:
+            await asyncio.to_thread(remote.put_groups, groups)
 
     async def __aenter__(self) -> Self:
         return self

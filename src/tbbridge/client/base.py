@@ -13,7 +13,9 @@ from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 from tbbridge import limits
 from tbbridge.client import lifecycle
 from tbbridge.client.address import find_address
+from tbbridge.client.member import Member
 from tbbridge.client.outbox import ClientStats, Outbox
+from tbbridge.client.remote import Remote
 from tbbridge.client.run import Run
 from tbbridge.client.transport import Endpoint
 from tbbridge.client.values import Step
@@ -34,6 +36,7 @@ class Sender(lifecycle.Sender, Protocol):
 
 
 S = TypeVar("S", bound=Sender)
+R = TypeVar("R", bound=Run)
 
 
 class BaseClient(ABC, Generic[S]):
@@ -92,12 +95,26 @@ class BaseClient(ABC, Generic[S]):
 
         Asking for the same name again, here or in another process, goes on with the same run.
         """
+        return self._opened(Run, name, step)
+
+    def member(self, name: str, step: Step = 0) -> Member:
+        """A member of one of the server's groups to log to, such as 'agent/17'. Raises `InvalidItem`.
+
+        It has the log calls of a run; the server's groups say which run and which tags its values go to (see `groups`). The
+        server need not be there. Thousands of members of one client share its connection and its queue.
+        """
+        return self._opened(Member, name, step)
+
+    def _opened(self, kind: type[R], name: str, step: Step) -> R:
         if self.outbox.closed:
             raise RuntimeError(f"this client of {self.address} is closed; make a new one")
-        run = Run(self, name, step)
+        run = kind(self, name, step)
         self.outbox.adopt(run)
         self.outbox.backlog.ensure_sender()
         return run
+
+    def _remote(self) -> Remote:
+        return Remote(self._endpoint.address.url)
 
     def wake(self) -> None:
         """Have the sender send soon what was logged; returns at once."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from tbbridge import limits
 from tbbridge.client.base import BaseClient
+from tbbridge.client.remote import GroupEntry
 from tbbridge.client.thread_sender import ThreadSender
 
 
@@ -53,6 +55,19 @@ class Client(BaseClient[ThreadSender]):
             return
         deadline = self._begin_close(timeout_s)
         self.outbox.report_left(self._sender.close(deadline))
+
+    def groups(self) -> list[GroupEntry]:
+        """The server's groups. Raises `Unavailable` if it is away."""
+        with self._remote() as remote:
+            return remote.groups()
+
+    def put_groups(self, groups: Sequence[GroupEntry]) -> None:
+        """Replace the server's groups: `[{"name": "agent", "kind": "indexed", "bin_size": 10}]`; they are kept.
+
+        Raises `Rejected` if they cannot be, or come from the server's settings file; `Unavailable` if it is away.
+        """
+        with self._remote() as remote:
+            remote.put_groups(groups)
 
     def __enter__(self) -> Self:
         return self

@@ -24,6 +24,7 @@ from tbbridge.client.answers import Answer, Later, Refused, Smaller, Stored, bac
 from tbbridge.client.backlog import Backlog, Mark
 from tbbridge.client.packing import Body, Parcel, Series
 from tbbridge.errors import ItemError, ItemWarning, PointsLost, Rejected, TBBridgeError
+from tbbridge.groups import MemberName
 from tbbridge.model import RunName, tag_name
 
 logger = logging.getLogger("tbbridge.client")
@@ -327,7 +328,7 @@ class Outbox:
         if found is None or int(found[1]) >= len(body.runs):
             return _ELEMENT.sub("", path)  # the pipeline names items so already; what is wrong with a body goes by position
         run = body.runs[int(found[1])]
-        place = f"runs[run={run.run!a}]"
+        place = f"runs[{'member' if isinstance(run.run, MemberName) else 'run'}={run.run!a}]"
         if found[2] is None:
             return place
         items = [c.tag for c in run.scalars] if found[2] == "scalars" else [s.tag for s in run.summaries]

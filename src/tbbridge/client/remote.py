@@ -86,6 +86,22 @@ class Columns(TypedDict):
     wall_times: NotRequired[list[float]]
 
 
+class GroupPattern(TypedDict):
+    """Members of a combined group whose names match `pattern` share the charts of `bin`."""
+
+    pattern: str
+    bin: str
+
+
+class GroupEntry(TypedDict):
+    """One group, as the bridge lists and takes it; `kind` is normal, indexed (with `bin_size`) or combined (`patterns`)."""
+
+    name: str
+    kind: str
+    bin_size: NotRequired[int]
+    patterns: NotRequired[list[GroupPattern]]
+
+
 class Remote:
     """One bridge. Close it, or use it in a `with` block. For one thread at a time.
 
@@ -164,6 +180,15 @@ class Remote:
         """Every point of these runs and tags (none: of all) as `csv`, `jsonl` or `tensorboard-json`, in pieces."""
         query = [*(("run", run) for run in runs), *(("tag", tag) for tag in tags), ("format", form)]
         return self.stream("/api/v1/export", query)
+
+    def groups(self) -> list[GroupEntry]:
+        """The groups whose members may log here."""
+        return cast("list[GroupEntry]", self.get("/api/v1/groups")["groups"])
+
+    def put_groups(self, groups: Sequence[GroupEntry]) -> None:
+        """Replace the groups; they are kept over restarts."""
+        body = json.dumps({"groups": list(groups)}).encode()
+        self._json("PUT", "/api/v1/groups", (), body, {"Content-Type": "application/json"})
 
     def get(self, path: str, **query: object) -> Mapping[str, object]:
         """The JSON that the bridge has at `path`; parameters that are None are left out."""

@@ -26,7 +26,7 @@ from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import bucketize
 from tbbridge.logs.lines import read_level
-from tbbridge.model import INT64_MAX, Buckets, LogRecord, Summary, TagName, Text, check_shown_names, run_name
+from tbbridge.model import INT64_MAX, Buckets, LogRecord, RunName, Summary, TagName, Text, check_shown_names, run_name
 
 if TYPE_CHECKING:
     from tbbridge.client.base import BaseClient
@@ -62,7 +62,7 @@ class Run(KindCalls):
 
     def __init__(self, client: BaseClient[Any], name: str, step: Step = 0) -> None:
         self._client = client  # keeps the client, and so its sender, as long as the run
-        self._name = run_name(_checked_name(name))
+        self._name = self._named(_checked_name(name))
         self._backlog: Backlog = client.outbox.backlog
         self._points = self._backlog.points
         self._step = as_step(step)
@@ -73,6 +73,10 @@ class Run(KindCalls):
         self._frame_notes_bytes = 0
         self._wall_time: float | None = None
         self._lock = threading.RLock()  # reentrant: the collector may run another method of ours inside
+
+    def _named(self, name: str) -> RunName:
+        """The checked name under which the values travel."""
+        return run_name(name)
 
     # --- what to log --------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from tbbridge.errors import InvalidItem, ItemError, ItemWarning, MalformedBody
-from tbbridge.groups import NO_GROUPS, Groups, Place
+from tbbridge.groups import NO_GROUPS, Groups, MemberName, Place
 from tbbridge.model import (
     Batch,
     LogRecord,
@@ -43,7 +43,8 @@ def encode_batch(batch: Batch) -> bytes:
 
 def run_to_message(run: RunBatch) -> pb.RunBatch:
     """One run's batch as its message; the journal stores the same."""
-    message = pb.RunBatch(run=run.run.encode())
+    name = run.run.encode()
+    message = pb.RunBatch(member=name) if isinstance(run.run, MemberName) else pb.RunBatch(run=name)
     for column in run.scalars:
         added = message.scalars.add(tag=column.tag.encode())
         added.values.append(column.values.astype(FLOAT64, copy=False).tobytes())
