@@ -1,4 +1,4 @@
-"""Runs deleted, renamed, replaced and rid of a tag under TensorBoards that watch: both readers show each change, and nothing stale."""
+"""Runs deleted, renamed, replaced and rid of a tag while TensorBoard watches: both readers show it, and nothing stale."""
 
 from __future__ import annotations
 

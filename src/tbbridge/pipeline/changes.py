@@ -7,6 +7,7 @@ ever have to be applied again; `apply` then goes on where it was cut off. Nothin
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -53,6 +54,7 @@ class Decided:
 
     change: SettledChange
     changed: Changed
+    also_touched: tuple[str, ...] = ()  # runs that are there now under another name
 
 
 class Changes:
@@ -91,7 +93,8 @@ class Changes:
                 folder = self._existing(run)
                 staged = self.stage()
                 rewrite = _Rewrite(folder, tag, staged)
-                rewrite.catch_up()
+                with contextlib.suppress(FileNotFoundError):  # moved meanwhile: `settle` sees where to
+                    rewrite.catch_up()
                 return Prepared(asked, staged, rewrite)
         return Prepared(asked)
 
@@ -149,7 +152,7 @@ class Changes:
         # What is moved has to be complete: replay writes to where files are, and these will be elsewhere.
         folders = [self._files.folder(name) for name in moved]
         disk.sync_files([folder / path for folder in folders for path in layout.own_files(folder)], folders)
-        return Decided(Renamed(run, to), Changed(tuple(moved)))
+        return Decided(Renamed(run, to), Changed(tuple(moved)), tuple(to + name[len(run) :] for name in moved))
 
     def _settle_installation(self, run: RunName, staged: Path, *, replace: bool) -> Decided:
         self._check_plain(run)
@@ -164,8 +167,8 @@ class Changes:
     def _settle_rewriting(self, run: RunName, tag: str, rewrite: _Rewrite, index: int) -> Decided:
         folder = self._existing(run)
         self._check_writable(run)
-        if folder != rewrite.folder:
-            raise Conflict(f"run {run!a} was changed meanwhile; try it again")
+        if folder != rewrite.folder:  # its veil was lifted meanwhile, or it was removed and begun again
+            rewrite.begin(folder)
         rewrite.catch_up()
         if rewrite.dropped == 0:
             raise NotFound(f"run {run!a} holds no values of tag {tag[:100]!a} in its event files")
@@ -442,6 +445,11 @@ class _Rewrite:
     _plugins: dict[str, str] = field(default_factory=dict)
     _length: int = 0
     _fd: int = -1
+
+    def begin(self, folder: Path) -> None:
+        """Begin anew with the files in `folder`."""
+        self.close()
+        self.folder, self.dropped, self._length, self._file = folder, 0, 0, ""
 
     def catch_up(self) -> None:
         """Copy what is there and not copied yet. Raises `Conflict` at damage: nobody may throw away what lies behind it."""

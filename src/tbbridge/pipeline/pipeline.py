@@ -21,7 +21,7 @@ from tbbridge import disk, limits
 from tbbridge.errors import Stopping, StorageFailed, TBBridgeError
 from tbbridge.model import STATE_FOLDER, Batch, RunName
 from tbbridge.pipeline import codec
-from tbbridge.pipeline.changes import Changes
+from tbbridge.pipeline.changes import Changes, Decided
 from tbbridge.pipeline.checkpoint import write_checkpoint
 from tbbridge.pipeline.door import Ack, Change, Changed, Health, Receipt, RenameRun, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
@@ -128,15 +128,15 @@ class Pipeline:
         except OSError as error:
             raise StorageFailed(describe(error), full=disk.is_full(error)) from error
         try:
-            changed = await self._errand(partial(self._store.change, prepared))
+            decided = await self._errand(partial(self._store.change, prepared))
         except TBBridgeError:
             if not prepared.taken:  # else it is journalled, and made all the same
                 await asyncio.to_thread(changes.abandon, prepared)
             raise
         finally:
             self._veiled.set()
-        assert isinstance(changed, Changed)  # noqa: S101 - as `Store.change` says
-        return changed
+        assert isinstance(decided, Decided)  # noqa: S101 - as `Store.change` says
+        return decided.changed
 
     async def stage(self) -> Path:
         """A folder for what `change` is to install; see `door.Door.stage`."""

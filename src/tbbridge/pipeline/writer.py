@@ -20,9 +20,9 @@ from typing import TypeVar, TypeVarTuple
 
 from tbbridge import disk
 from tbbridge.errors import InvalidBatch, StorageFailed, TBBridgeError
-from tbbridge.pipeline.changes import Changes, Prepared
+from tbbridge.pipeline.changes import Changes, Decided, Prepared
 from tbbridge.pipeline.codec import encode_change, encode_entry
-from tbbridge.pipeline.door import Ack, Changed, Receipt, Stats
+from tbbridge.pipeline.door import Ack, Receipt, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.ledger import Entry, Ledger, Settled, Settlement
@@ -136,7 +136,7 @@ class Store:
         self.write_pending()
         return size
 
-    def change(self, prepared: Prepared) -> Changed:
+    def change(self, prepared: Prepared) -> Decided:
         """Settle a change to runs and put it in the journal; `write_pending` then does it. On any error nothing is changed."""
         index = self.ledger.next_index
         try:
@@ -149,7 +149,7 @@ class Store:
             prepared.taken = True
         self.ledger.change(index, decided.change)
         self._pending.append(partial(self.changes.apply, decided.change))
-        return decided.changed
+        return decided
 
     def write_pending(self) -> None:
         """Do what is journalled and not yet done on the disk: write event files, change runs."""
@@ -294,8 +294,8 @@ class Writer:
             await self._recover([])
         if self._store.has_pending:  # stopped while the disk still refuses: the next start does it
             return
-        if isinstance(result, Changed):
-            self.touched.update(result.runs)
+        if isinstance(result, Decided):
+            self.touched.update(result.changed.runs, result.also_touched)
         errand.answer(result)
         self._publish_done()
 

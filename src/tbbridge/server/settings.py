@@ -217,8 +217,8 @@ class ServerSettings:
     )
     veil_s: float = _setting(
         limits.VEIL_S,
-        help="Seconds for which what a deleted, replaced or renamed run gets next is kept from TensorBoard, so that it finds the "
-        "run gone first; at least two of its reload intervals.",
+        help="Seconds for which what a deleted, replaced or renamed run gets next is kept from TensorBoard, so that it finds "
+        "the run gone first; at least two of its reload intervals.",
         read=_read_seconds,
         metavar="SECONDS",
         minimum=0,
