@@ -141,6 +141,8 @@ VEIL_GRACE_S: Final = 2.0
 LOGS_FILE_MAX_BYTES: Final = 16 * MiB
 # All logs of a log folder: a thousand nodes with 1 MiB each; the oldest files go first.
 LOGS_MAX_BYTES: Final = 1024 * MiB
+# Log files kept open for writing, beside OPEN_FILES_MAX.
+LOGS_OPEN_FILES_MAX: Final = 128
 # Records that one GET looks back for; more is read by asking for everything, which is streamed.
 LOGS_LOOK_BACK_MAX: Final = 100_000
 # Bytes of a log read at one time, whether one record fits in it or not: then twice as much, up to READ_WINDOW_BYTES.

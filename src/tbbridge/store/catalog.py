@@ -165,13 +165,13 @@ class Catalog:
         min_step: int | None = None,
         max_step: int | None = None,
         *,
-        max_bytes: int | None = limits.READ_MAX_VALUES_BYTES,
+        whole: bool = True,
     ) -> list[T]:
         """What `read` makes of each value of a tag that is no scalar, in the order of writing; None is left out.
 
-        `kind` None: of any kind but scalar. `tag` None: all tags of the kind. `max_bytes`: of all of them as stored; None for
-        a `read` that keeps little. Raises `NotFound` for an unknown run or tag, `InvalidQuery` for a name that cannot be and
-        for more than limits.READ_MAX_VALUES values or `max_bytes`.
+        `kind` None: of any kind but scalar. `tag` None: all tags of the kind. `whole`: `read` keeps about as much as is stored,
+        so that is bounded, too. Raises `NotFound` for an unknown run or tag, `InvalidQuery` for a name that cannot be and
+        for more than limits.READ_MAX_VALUES values, or READ_MAX_VALUES_BYTES of whole ones.
         """
         found: list[T] = []
         seen = size = 0
@@ -189,7 +189,7 @@ class Catalog:
                 if made is None:
                     continue
                 size += len(one.value)
-                if len(found) == limits.READ_MAX_VALUES or (max_bytes is not None and size > max_bytes and found):
+                if len(found) == limits.READ_MAX_VALUES or (whole and size > limits.READ_MAX_VALUES_BYTES and found):
                     message = (
                         f"there are too many values for one answer; it would end before step {one.step}: ask for less steps"
                     )

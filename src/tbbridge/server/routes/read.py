@@ -21,8 +21,9 @@ from typing_extensions import TypedDict
 from tbbridge import errors, limits
 from tbbridge.errors import InvalidQuery, ItemError
 from tbbridge.model import INT64_MAX, INT64_MIN
-from tbbridge.server.answers import json_answer
+from tbbridge.server.answers import Answer, json_answer
 from tbbridge.server.openapi import responses
+from tbbridge.server.routes.read_listing import Listing
 from tbbridge.server.service import Service
 from tbbridge.store.candles import Candlesticks, candlesticks
 from tbbridge.store.catalog import Catalog, RunInfo, TagInfo
@@ -143,6 +144,8 @@ READ_ERRORS: Final = responses(
 def add_routes(app: FastAPI, service: Service) -> None:
     """Add the routes that read to `app`."""
 
+    listing = Listing(service, _described)
+
     @app.get(
         "/api/v1/runs",
         operation_id="listRuns",
@@ -152,11 +155,14 @@ def add_routes(app: FastAPI, service: Service) -> None:
         responses=READ_ERRORS,
     )
     async def list_runs(query: Annotated[RunsQuery, Query()]) -> Response:
-        """Every run in the log folder, by name; with `run` that one and its tags."""
+        """Every run in the log folder, by name; with `run` that one and its tags.
+
+        What was written through this bridge is seen at once; in the list of all runs, what other programs changed after up to
+        ten seconds.
+        """
         await service.door.settled()
         if query.run is None:
-            runs = await service.read(service.catalog.runs)
-            return json_answer({"runs": [_described(run) for run in runs]})
+            return Answer(await listing.answer(), b"application/json")
         run, tags = await service.read(service.catalog.run, query.run)
         return json_answer({"runs": [{**_described(run), "tags": [_tag_described(tag) for tag in tags]}]})
 

@@ -139,9 +139,7 @@ def _reader(
     """How the values of a kind are read; `whole` if the answer holds all of them, not just what there is."""
 
     def load(catalog: Catalog, query: ValuesQuery) -> list[dict[str, Any]]:
-        if whole:
-            return catalog.values(query.run, kind, query.tag, read, query.min_step, query.max_step)
-        return catalog.values(query.run, kind, query.tag, read, query.min_step, query.max_step, max_bytes=None)
+        return catalog.values(query.run, kind, query.tag, read, query.min_step, query.max_step, whole=whole)
 
     return load
 
