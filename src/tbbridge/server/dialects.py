@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
 from fastapi import FastAPI
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -29,6 +30,21 @@ from tbbridge.server.service import Service
 
 Handler: TypeAlias = Callable[[Scope, Receive], Awaitable[Response]]
 Refusal: TypeAlias = Callable[[TBBridgeError], Response]
+
+
+class _AnyName(Convertor[str]):
+    """A part of a path that holds anything, line breaks too, so that a name with one is refused as a name."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("anyname", _AnyName())
 
 _TEXT: Final = b"text/plain; charset=utf-8"
 # A message quotes names that strangers chose; no browser may take it for anything but text.
