@@ -41,8 +41,9 @@ from tbbridge.server.answers import json_answer
 from tbbridge.server.bodies import SenderGone, body_of, read_head
 from tbbridge.server.openapi import responses
 from tbbridge.server.service import Service
-from tbbridge.store.archive import Unpacked, Upload, archive_entries, remove_stage, unpack, zip_pieces
+from tbbridge.store.archive import Upload, archive_entries, remove_stage, zip_pieces
 from tbbridge.store.eventfiles import Halt
+from tbbridge.store.unpack import Unpacked, unpack
 
 T = TypeVar("T")
 
