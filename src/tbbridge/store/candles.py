@@ -82,7 +82,7 @@ def _quantile(values: Float64s, starts: Int64s, counts: Int64s, portion: float) 
     part = places - below
     low = values[starts + below]
     high = values[starts + np.minimum(below + 1, np.maximum(counts - 1, 0))]
-    with np.errstate(invalid="ignore", over="ignore"):  # between infinities there may be no number
-        between = low + (high - low) * part
+    with np.errstate(invalid="ignore"):  # halfway from -Infinity to Infinity there is no number
+        between = np.where(np.isfinite(low) & np.isfinite(high), low + (high - low) * part, low * (1 - part) + high * part)
     found: Float64s = np.where((part == 0) | (low == high), low, between)
     return found
