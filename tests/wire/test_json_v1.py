@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tbbridge import limits
 from tbbridge.errors import InvalidBatch, MalformedBody, TooLarge
-from tbbridge.groups import NO_GROUPS
+from tbbridge.groups import Groups, IndexedGroup, NormalGroup
 from tbbridge.model import Batch, Buckets, Histogram, RunBatch, ScalarColumns, Text
 from tbbridge.wire import json_v1, json_v1_schema, protobuf_v1
 from tbbridge.wire.collect import ItemErrors
@@ -362,7 +362,15 @@ run_items = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(run_items, max_size=4))
+GROUPS = Groups([NormalGroup("a"), IndexedGroup("c", 2)])
+
+
+def as_member(item):
+    """The same item as a member's, some of a group, some of none."""
+    return {**{field: said for field, said in item.items() if field != "run"}, "member": item["run"] + "/1"}
+
+
+@given(st.lists(run_items | run_items.map(as_member), max_size=4))
 def test_the_careful_path_reads_what_the_fast_path_reads(runs):
     body = body_with(*runs, writer="w", seq=1)
 
@@ -372,8 +380,8 @@ def test_the_careful_path_reads_what_the_fast_path_reads(runs):
         except InvalidBatch as error:
             return error.errors
 
-    careful = outcome(lambda: json_v1._decode_carefully(body, ItemErrors(partial=False), NO_GROUPS))
-    assert outcome(lambda: json_v1.decode_batch(body)) == careful
+    careful = outcome(lambda: json_v1._decode_carefully(body, ItemErrors(partial=False), GROUPS))
+    assert outcome(lambda: json_v1.decode_batch(body, groups=GROUPS)) == careful
 
 
 @given(st.recursive(st.none() | st.booleans() | numbers | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
