@@ -26,7 +26,13 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
     )
     for setting in SETTINGS:
         told = f"{setting.help} [{setting.variable}, default {setting.default_text}]"
-        group.add_argument(setting.flag, dest=setting.name, metavar=setting.metavar, help=told.replace("%", "%%"))
+        help_text = told.replace("%", "%%")
+        if setting.is_switch:
+            group.add_argument(
+                setting.flag, dest=setting.name, nargs="?", const="true", metavar=setting.metavar, help=help_text
+            )
+        else:
+            group.add_argument(setting.flag, dest=setting.name, metavar=setting.metavar, help=help_text)
 
 
 def settings_from(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ServerSettings:

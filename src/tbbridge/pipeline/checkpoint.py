@@ -42,4 +42,5 @@ def load_checkpoint(folder: Path, ledger: Ledger) -> tuple[int | None, list[str]
         path.rename(path.with_name(path.name + ".damaged"))
         ledger.runs.clear()
         ledger.marks.clear()
+        ledger.logs.clear()
     return None, damaged

@@ -9,16 +9,18 @@ from google.protobuf.message import DecodeError
 
 from tbbridge.errors import InvalidBatch
 from tbbridge.events.tfrecord import Frame, frame, read_frame
-from tbbridge.model import RunBatch, RunName
+from tbbridge.logs.lines import encode_record
+from tbbridge.model import LogRecord, RunBatch, RunName
 from tbbridge.pipeline import journal_pb2 as pb
 from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, SettledChange
 from tbbridge.pipeline.journal import MAGIC
 from tbbridge.pipeline.kind import Kind
 from tbbridge.pipeline.ledger import Entry, Ledger, Opening, Run
+from tbbridge.pipeline.logbook import Lines, Log, LogFile
 from tbbridge.wire.collect import ItemErrors
 from tbbridge.wire.protobuf_v1 import run_from_message, run_to_message
 
-# Writers in one frame of a checkpoint: keeps a frame near 64 KiB.
+# Writers, or logs, in one frame of a checkpoint: keeps a frame near 64 KiB.
 _WRITERS_A_FRAME = 1000
 
 
@@ -34,6 +36,11 @@ def encode_entry(entry: Entry, durable_below: int) -> bytes:
             config_length=opening.config_length,
         )
     message.runs.extend(run_to_message(batch) for batch in entry.batches)
+    for lines in entry.lines:
+        message.runs.append(run_to_message(RunBatch(lines.run, logs=lines.records)))
+        message.logs.add(run=lines.run.encode(), generation=lines.generation, offset=lines.offset)
+    for file in entry.dropped_logs:
+        message.dropped_logs.add(run=file.run.encode(), generation=file.generation)
     return frame(message.SerializeToString())
 
 
@@ -78,28 +85,55 @@ def play_entry(message: pb.Entry, ledger: Ledger) -> Entry:
     ]
     errors = ItemErrors(partial=False)
     batches: list[RunBatch] = []
+    logs: dict[bytes, tuple[LogRecord, ...]] = {}
     for position, run in enumerate(message.runs):
         batch = run_from_message(run, errors, f"runs[{position}]")
-        if batch is not None:
+        if batch is not None and batch.logs:
+            logs[run.run] = batch.logs
+        elif batch is not None:
             batches.append(batch)
     if errors.kept:
         raise InvalidBatch(errors.kept)
-    return ledger.apply(message.index, message.writer.decode(), message.seq, openings, batches)
+    lines = [
+        Lines(RunName(place.run.decode()), place.generation, place.offset, records, b"".join(map(encode_record, records)))
+        for place in message.logs
+        if (records := logs.get(place.run))
+    ]
+    dropped = [LogFile(RunName(file.run.decode()), file.generation) for file in message.dropped_logs]
+    return ledger.apply(message.index, message.writer.decode(), message.seq, openings, batches, lines, dropped)
 
 
 def encode_checkpoint(ledger: Ledger, next_segment: int) -> bytes:
     """All of `ledger` as a checkpoint file: what the journal before `next_segment` led to."""
     marks = list(ledger.marks.items())
     chunks = [marks[start : start + _WRITERS_A_FRAME] for start in range(0, len(marks), _WRITERS_A_FRAME)]
+    log_frames = _log_frames(ledger)
     header = pb.CheckpointHeader(
-        next_segment=next_segment, next_index=ledger.next_index, runs=len(ledger.runs), writer_chunks=len(chunks)
+        next_segment=next_segment,
+        next_index=ledger.next_index,
+        runs=len(ledger.runs),
+        writer_chunks=len(chunks),
+        log_chunks=len(log_frames),
     )
     frames = [frame(header.SerializeToString())]
     frames += [frame(_run_message(run).SerializeToString()) for run in ledger.runs.values()]
     for chunk in chunks:
         message = pb.WriterMarks(writers=[writer.encode() for writer, _ in chunk], seqs=[seq for _, seq in chunk])
         frames.append(frame(message.SerializeToString()))
-    return b"".join(frames)
+    return b"".join(frames + log_frames)
+
+
+def _log_frames(ledger: Ledger) -> list[bytes]:
+    newest = [(log.run, log.generation, log.length) for log in ledger.logs.current.values()]
+    full = [(file.run, file.generation, length) for file, length in ledger.logs.rotated.items()]
+    frames = []
+    for files, is_full in ((newest, False), (full, True)):
+        for start in range(0, len(files), _WRITERS_A_FRAME):
+            runs, generations, lengths = zip(*files[start : start + _WRITERS_A_FRAME], strict=True)
+            names = [run.encode() for run in runs]
+            message = pb.LogCheckpoint(runs=names, generations=generations, lengths=lengths, full=is_full)
+            frames.append(frame(message.SerializeToString()))
+    return frames
 
 
 def _run_message(run: Run) -> pb.RunCheckpoint:
@@ -121,15 +155,20 @@ def decode_checkpoint(data: bytes, ledger: Ledger) -> int | None:
     payloads = list(_payloads(data))
     try:
         header = pb.CheckpointHeader.FromString(payloads[0]) if payloads else None
-        if header is None or len(payloads) != 1 + header.runs + header.writer_chunks:
+        if header is None or len(payloads) != 1 + header.runs + header.writer_chunks + header.log_chunks:
             return None
+        logs_from = 1 + header.runs + header.writer_chunks
         for payload in payloads[1 : 1 + header.runs]:
             run = _run_from(pb.RunCheckpoint.FromString(payload))
             ledger.runs[run.name] = run
-        for payload in payloads[1 + header.runs :]:
+        for payload in payloads[1 + header.runs : logs_from]:
             chunk = pb.WriterMarks.FromString(payload)
             for writer, seq in zip(chunk.writers, chunk.seqs, strict=True):
                 ledger.mark(writer.decode(), seq)
+        for payload in payloads[logs_from:]:
+            logs = pb.LogCheckpoint.FromString(payload)
+            for name, generation, length in zip(logs.runs, logs.generations, logs.lengths, strict=True):
+                ledger.logs.know(Log(RunName(name.decode()), generation, length), is_full=logs.full)
     except DecodeError:
         return None
     ledger.next_index = header.next_index

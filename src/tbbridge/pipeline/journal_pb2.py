@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from tbbridge.wire import columns_pb2 as tbbridge_dot_wire_dot_columns__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftbbridge/pipeline/journal.proto\x12\x11tbbridge.pipeline\x1a\x1btbbridge/wire/columns.proto\"\xda\x01\n\x05\x45ntry\x12\r\n\x05magic\x18\x01 \x01(\x07\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x15\n\rdurable_below\x18\x03 \x01(\x04\x12\x0e\n\x06writer\x18\x04 \x01(\x0c\x12\x0b\n\x03seq\x18\x05 \x01(\x04\x12-\n\x06opened\x18\x06 \x03(\x0b\x32\x1d.tbbridge.pipeline.FileOpened\x12%\n\x04runs\x18\x07 \x03(\x0b\x32\x17.tbbridge.wire.RunBatch\x12)\n\x06\x63hange\x18\x08 \x01(\x0b\x32\x19.tbbridge.pipeline.Change\"\xd4\x01\n\x06\x43hange\x12-\n\x07removed\x18\x01 \x01(\x0b\x32\x1a.tbbridge.pipeline.RemovedH\x00\x12\x31\n\trewritten\x18\x02 \x01(\x0b\x32\x1c.tbbridge.pipeline.RewrittenH\x00\x12-\n\x07renamed\x18\x03 \x01(\x0b\x32\x1a.tbbridge.pipeline.RenamedH\x00\x12\x31\n\tinstalled\x18\x04 \x01(\x0b\x32\x1c.tbbridge.pipeline.InstalledH\x00\x42\x06\n\x04what\"\x17\n\x07Removed\x12\x0c\n\x04runs\x18\x01 \x03(\x0c\"S\n\tRewritten\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\x0b\n\x03tag\x18\x02 \x01(\x0c\x12\x0e\n\x06staged\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0e\n\x06length\x18\x05 \x01(\x04\"\"\n\x07Renamed\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\n\n\x02to\x18\x02 \x01(\x0c\"7\n\tInstalled\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\x0e\n\x06staged\x18\x02 \x01(\t\x12\r\n\x05known\x18\x03 \x01(\x08\"g\n\nFileOpened\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\twall_time\x18\x03 \x01(\x01\x12\x14\n\x0c\x66irst_of_run\x18\x04 \x01(\x08\x12\x15\n\rconfig_length\x18\x05 \x01(\x04\"[\n\rSegmentHeader\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x13\n\x0b\x66irst_index\x18\x02 \x01(\x04\x12\x17\n\x0fprevious_length\x18\x03 \x01(\x04\x12\x0c\n\x04\x62oot\x18\x04 \x01(\t\"a\n\x10\x43heckpointHeader\x12\x14\n\x0cnext_segment\x18\x01 \x01(\x04\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\x0c\n\x04runs\x18\x03 \x01(\x04\x12\x15\n\rwriter_chunks\x18\x04 \x01(\x04\"\x82\x01\n\rRunCheckpoint\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0e\n\x06length\x18\x03 \x01(\x04\x12\x0c\n\x04tags\x18\x04 \x03(\x0c\x12\r\n\x05kinds\x18\x05 \x03(\r\x12\x12\n\nlast_steps\x18\x06 \x01(\x0c\x12\x15\n\rconfig_length\x18\x07 \x01(\x04\",\n\x0bWriterMarks\x12\x0f\n\x07writers\x18\x01 \x03(\x0c\x12\x0c\n\x04seqs\x18\x02 \x03(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftbbridge/pipeline/journal.proto\x12\x11tbbridge.pipeline\x1a\x1btbbridge/wire/columns.proto\"\xb7\x02\n\x05\x45ntry\x12\r\n\x05magic\x18\x01 \x01(\x07\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x15\n\rdurable_below\x18\x03 \x01(\x04\x12\x0e\n\x06writer\x18\x04 \x01(\x0c\x12\x0b\n\x03seq\x18\x05 \x01(\x04\x12-\n\x06opened\x18\x06 \x03(\x0b\x32\x1d.tbbridge.pipeline.FileOpened\x12%\n\x04runs\x18\x07 \x03(\x0b\x32\x17.tbbridge.wire.RunBatch\x12)\n\x06\x63hange\x18\x08 \x01(\x0b\x32\x19.tbbridge.pipeline.Change\x12)\n\x04logs\x18\t \x03(\x0b\x32\x1b.tbbridge.pipeline.LogPlace\x12\x30\n\x0c\x64ropped_logs\x18\n \x03(\x0b\x32\x1a.tbbridge.pipeline.LogFile\";\n\x08LogPlace\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\"*\n\x07LogFile\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\x12\n\ngeneration\x18\x02 \x01(\x04\"\xd4\x01\n\x06\x43hange\x12-\n\x07removed\x18\x01 \x01(\x0b\x32\x1a.tbbridge.pipeline.RemovedH\x00\x12\x31\n\trewritten\x18\x02 \x01(\x0b\x32\x1c.tbbridge.pipeline.RewrittenH\x00\x12-\n\x07renamed\x18\x03 \x01(\x0b\x32\x1a.tbbridge.pipeline.RenamedH\x00\x12\x31\n\tinstalled\x18\x04 \x01(\x0b\x32\x1c.tbbridge.pipeline.InstalledH\x00\x42\x06\n\x04what\"\x17\n\x07Removed\x12\x0c\n\x04runs\x18\x01 \x03(\x0c\"S\n\tRewritten\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\x0b\n\x03tag\x18\x02 \x01(\x0c\x12\x0e\n\x06staged\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0e\n\x06length\x18\x05 \x01(\x04\"\"\n\x07Renamed\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\n\n\x02to\x18\x02 \x01(\x0c\"7\n\tInstalled\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\x0e\n\x06staged\x18\x02 \x01(\t\x12\r\n\x05known\x18\x03 \x01(\x08\"g\n\nFileOpened\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\twall_time\x18\x03 \x01(\x01\x12\x14\n\x0c\x66irst_of_run\x18\x04 \x01(\x08\x12\x15\n\rconfig_length\x18\x05 \x01(\x04\"[\n\rSegmentHeader\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x13\n\x0b\x66irst_index\x18\x02 \x01(\x04\x12\x17\n\x0fprevious_length\x18\x03 \x01(\x04\x12\x0c\n\x04\x62oot\x18\x04 \x01(\t\"u\n\x10\x43heckpointHeader\x12\x14\n\x0cnext_segment\x18\x01 \x01(\x04\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\x0c\n\x04runs\x18\x03 \x01(\x04\x12\x15\n\rwriter_chunks\x18\x04 \x01(\x04\x12\x12\n\nlog_chunks\x18\x05 \x01(\x04\"\x82\x01\n\rRunCheckpoint\x12\x0b\n\x03run\x18\x01 \x01(\x0c\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0e\n\x06length\x18\x03 \x01(\x04\x12\x0c\n\x04tags\x18\x04 \x03(\x0c\x12\r\n\x05kinds\x18\x05 \x03(\r\x12\x12\n\nlast_steps\x18\x06 \x01(\x0c\x12\x15\n\rconfig_length\x18\x07 \x01(\x04\",\n\x0bWriterMarks\x12\x0f\n\x07writers\x18\x01 \x03(\x0c\x12\x0c\n\x04seqs\x18\x02 \x03(\x04\"Q\n\rLogCheckpoint\x12\x0c\n\x04runs\x18\x01 \x03(\x0c\x12\x13\n\x0bgenerations\x18\x02 \x03(\x04\x12\x0f\n\x07lengths\x18\x03 \x03(\x04\x12\x0c\n\x04\x66ull\x18\x04 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,25 +33,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tbbridge.pipeline.journal_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENTRY']._serialized_start=84
-  _globals['_ENTRY']._serialized_end=302
-  _globals['_CHANGE']._serialized_start=305
-  _globals['_CHANGE']._serialized_end=517
-  _globals['_REMOVED']._serialized_start=519
-  _globals['_REMOVED']._serialized_end=542
-  _globals['_REWRITTEN']._serialized_start=544
-  _globals['_REWRITTEN']._serialized_end=627
-  _globals['_RENAMED']._serialized_start=629
-  _globals['_RENAMED']._serialized_end=663
-  _globals['_INSTALLED']._serialized_start=665
-  _globals['_INSTALLED']._serialized_end=720
-  _globals['_FILEOPENED']._serialized_start=722
-  _globals['_FILEOPENED']._serialized_end=825
-  _globals['_SEGMENTHEADER']._serialized_start=827
-  _globals['_SEGMENTHEADER']._serialized_end=918
-  _globals['_CHECKPOINTHEADER']._serialized_start=920
-  _globals['_CHECKPOINTHEADER']._serialized_end=1017
-  _globals['_RUNCHECKPOINT']._serialized_start=1020
-  _globals['_RUNCHECKPOINT']._serialized_end=1150
-  _globals['_WRITERMARKS']._serialized_start=1152
-  _globals['_WRITERMARKS']._serialized_end=1196
+  _globals['_ENTRY']._serialized_end=395
+  _globals['_LOGPLACE']._serialized_start=397
+  _globals['_LOGPLACE']._serialized_end=456
+  _globals['_LOGFILE']._serialized_start=458
+  _globals['_LOGFILE']._serialized_end=500
+  _globals['_CHANGE']._serialized_start=503
+  _globals['_CHANGE']._serialized_end=715
+  _globals['_REMOVED']._serialized_start=717
+  _globals['_REMOVED']._serialized_end=740
+  _globals['_REWRITTEN']._serialized_start=742
+  _globals['_REWRITTEN']._serialized_end=825
+  _globals['_RENAMED']._serialized_start=827
+  _globals['_RENAMED']._serialized_end=861
+  _globals['_INSTALLED']._serialized_start=863
+  _globals['_INSTALLED']._serialized_end=918
+  _globals['_FILEOPENED']._serialized_start=920
+  _globals['_FILEOPENED']._serialized_end=1023
+  _globals['_SEGMENTHEADER']._serialized_start=1025
+  _globals['_SEGMENTHEADER']._serialized_end=1116
+  _globals['_CHECKPOINTHEADER']._serialized_start=1118
+  _globals['_CHECKPOINTHEADER']._serialized_end=1235
+  _globals['_RUNCHECKPOINT']._serialized_start=1238
+  _globals['_RUNCHECKPOINT']._serialized_end=1368
+  _globals['_WRITERMARKS']._serialized_start=1370
+  _globals['_WRITERMARKS']._serialized_end=1414
+  _globals['_LOGCHECKPOINT']._serialized_start=1416
+  _globals['_LOGCHECKPOINT']._serialized_end=1497
 # @@protoc_insertion_point(module_scope)

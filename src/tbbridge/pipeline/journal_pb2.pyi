@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Entry(_message.Message):
-    __slots__ = ("magic", "index", "durable_below", "writer", "seq", "opened", "runs", "change")
+    __slots__ = ("magic", "index", "durable_below", "writer", "seq", "opened", "runs", "change", "logs", "dropped_logs")
     MAGIC_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     DURABLE_BELOW_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,8 @@ class Entry(_message.Message):
     OPENED_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_LOGS_FIELD_NUMBER: _ClassVar[int]
     magic: int
     index: int
     durable_below: int
@@ -25,7 +27,27 @@ class Entry(_message.Message):
     opened: _containers.RepeatedCompositeFieldContainer[FileOpened]
     runs: _containers.RepeatedCompositeFieldContainer[_columns_pb2.RunBatch]
     change: Change
-    def __init__(self, magic: _Optional[int] = ..., index: _Optional[int] = ..., durable_below: _Optional[int] = ..., writer: _Optional[bytes] = ..., seq: _Optional[int] = ..., opened: _Optional[_Iterable[_Union[FileOpened, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[_columns_pb2.RunBatch, _Mapping]]] = ..., change: _Optional[_Union[Change, _Mapping]] = ...) -> None: ...
+    logs: _containers.RepeatedCompositeFieldContainer[LogPlace]
+    dropped_logs: _containers.RepeatedCompositeFieldContainer[LogFile]
+    def __init__(self, magic: _Optional[int] = ..., index: _Optional[int] = ..., durable_below: _Optional[int] = ..., writer: _Optional[bytes] = ..., seq: _Optional[int] = ..., opened: _Optional[_Iterable[_Union[FileOpened, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[_columns_pb2.RunBatch, _Mapping]]] = ..., change: _Optional[_Union[Change, _Mapping]] = ..., logs: _Optional[_Iterable[_Union[LogPlace, _Mapping]]] = ..., dropped_logs: _Optional[_Iterable[_Union[LogFile, _Mapping]]] = ...) -> None: ...
+
+class LogPlace(_message.Message):
+    __slots__ = ("run", "generation", "offset")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    run: bytes
+    generation: int
+    offset: int
+    def __init__(self, run: _Optional[bytes] = ..., generation: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
+
+class LogFile(_message.Message):
+    __slots__ = ("run", "generation")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    run: bytes
+    generation: int
+    def __init__(self, run: _Optional[bytes] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class Change(_message.Message):
     __slots__ = ("removed", "rewritten", "renamed", "installed")
@@ -104,16 +126,18 @@ class SegmentHeader(_message.Message):
     def __init__(self, number: _Optional[int] = ..., first_index: _Optional[int] = ..., previous_length: _Optional[int] = ..., boot: _Optional[str] = ...) -> None: ...
 
 class CheckpointHeader(_message.Message):
-    __slots__ = ("next_segment", "next_index", "runs", "writer_chunks")
+    __slots__ = ("next_segment", "next_index", "runs", "writer_chunks", "log_chunks")
     NEXT_SEGMENT_FIELD_NUMBER: _ClassVar[int]
     NEXT_INDEX_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
     WRITER_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    LOG_CHUNKS_FIELD_NUMBER: _ClassVar[int]
     next_segment: int
     next_index: int
     runs: int
     writer_chunks: int
-    def __init__(self, next_segment: _Optional[int] = ..., next_index: _Optional[int] = ..., runs: _Optional[int] = ..., writer_chunks: _Optional[int] = ...) -> None: ...
+    log_chunks: int
+    def __init__(self, next_segment: _Optional[int] = ..., next_index: _Optional[int] = ..., runs: _Optional[int] = ..., writer_chunks: _Optional[int] = ..., log_chunks: _Optional[int] = ...) -> None: ...
 
 class RunCheckpoint(_message.Message):
     __slots__ = ("run", "file", "length", "tags", "kinds", "last_steps", "config_length")
@@ -140,3 +164,15 @@ class WriterMarks(_message.Message):
     writers: _containers.RepeatedScalarFieldContainer[bytes]
     seqs: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, writers: _Optional[_Iterable[bytes]] = ..., seqs: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class LogCheckpoint(_message.Message):
+    __slots__ = ("runs", "generations", "lengths", "full")
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    GENERATIONS_FIELD_NUMBER: _ClassVar[int]
+    LENGTHS_FIELD_NUMBER: _ClassVar[int]
+    FULL_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedScalarFieldContainer[bytes]
+    generations: _containers.RepeatedScalarFieldContainer[int]
+    lengths: _containers.RepeatedScalarFieldContainer[int]
+    full: bool
+    def __init__(self, runs: _Optional[_Iterable[bytes]] = ..., generations: _Optional[_Iterable[int]] = ..., lengths: _Optional[_Iterable[int]] = ..., full: bool = ...) -> None: ...

@@ -25,6 +25,7 @@ from tbbridge.model import (
     Embedding,
     Histogram,
     Int64s,
+    LogRecord,
     RunBatch,
     RunName,
     ScalarColumns,
@@ -32,6 +33,7 @@ from tbbridge.model import (
 )
 from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, SettledChange, renamed
 from tbbridge.pipeline.kind import Kind, kind_of
+from tbbridge.pipeline.logbook import Lines, Logbook, LogFile, LogKeeper
 
 
 @dataclass(slots=True)
@@ -72,6 +74,8 @@ class Entry:
     batches: tuple[RunBatch, ...]
     targets: tuple[Run, ...]  # of each batch
     fresh: tuple[frozenset[str], ...]  # of each batch: tags that its file meets for the first time
+    lines: tuple[Lines, ...] = ()  # log records, which are in none of the batches
+    dropped_logs: tuple[LogFile, ...] = ()  # files of logs that go, before those lines come
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ class Ledger:
     def __init__(self, *, writers_max: int = limits.WRITERS_MAX) -> None:
         self.runs: dict[str, Run] = {}
         self.marks: OrderedDict[str, int] = OrderedDict()  # writer -> highest seq taken, least recently used first
+        self.logs = Logbook()
         self.next_index = 1
         self._writers_max = writers_max
 
@@ -114,8 +119,21 @@ class Ledger:
         while len(self.marks) > self._writers_max:
             self.marks.popitem(last=False)
 
-    def apply(self, index: int, writer: str, seq: int, openings: Sequence[Opening], batches: Sequence[RunBatch]) -> Entry:
+    def apply(
+        self,
+        index: int,
+        writer: str,
+        seq: int,
+        openings: Sequence[Opening],
+        batches: Sequence[RunBatch],
+        lines: Sequence[Lines] = (),
+        dropped_logs: Sequence[LogFile] = (),
+    ) -> Entry:
         """Play an entry that the journal holds. Batches of runs this ledger does not know are left out: their file is gone."""
+        for file in dropped_logs:
+            self.logs.drop(file)
+        for part in lines:
+            self.logs.enter(part)
         for opening in openings:
             self.runs[opening.run] = Run(opening.run, opening.file, config_length=opening.config_length)
         known = tuple(batch for batch in batches if batch.run in self.runs)
@@ -124,7 +142,7 @@ class Ledger:
         if writer:
             self.mark(writer, seq)
         self.next_index = index + 1
-        return Entry(index, writer, seq, tuple(openings), known, targets, fresh)
+        return Entry(index, writer, seq, tuple(openings), known, targets, fresh, tuple(lines), tuple(dropped_logs))
 
     def change(self, index: int, change: SettledChange) -> None:
         """Enter a change to runs that the journal holds as entry `index`."""
@@ -184,10 +202,12 @@ def _restore(tags: dict[str, tuple[Kind, int]], tag: str, before: tuple[Kind, in
 class Settlement:
     """One group of batches on its way to the journal: settles them one by one, then `keep` or `discard`s them together."""
 
-    def __init__(self, ledger: Ledger, folders: Folders, now: float) -> None:
+    def __init__(self, ledger: Ledger, folders: Folders, now: float, keeper: LogKeeper) -> None:
         self._ledger = ledger
         self._folders = folders
         self._now = now
+        self._keeper = keeper
+        self._checked_logs: set[str] = set()
         self._marks: dict[str, int] = {}
         self._undo: list[Callable[[], object]] = []
         self._next_index = ledger.next_index
@@ -203,10 +223,12 @@ class Settlement:
                 return Settled(None)
         savepoint = len(self._undo)
         settling = _Settling(self._ledger, self._folders, self._now, self._next_index, self._undo)
-        settling.take(batch, partial=partial)
+        settling.take_logs(batch, self._keeper)
+        settling.take(batch, self._keeper, partial=partial)
         if settling.errors and not partial:
             self._undo_to(savepoint)
             raise InvalidBatch(settling.errors)
+        lines, dropped = settling.place_logs(self._keeper, self._checked_logs)
         if batch.writer:
             self._marks[batch.writer] = batch.seq
         batches = tuple(settling.batches)
@@ -218,9 +240,11 @@ class Settlement:
             batches,
             tuple(settling.targets),
             tuple(settling.fresh),
+            lines,
+            dropped,
         )
         self._next_index += 1
-        accepted = sum(run.points for run in batches)
+        accepted = settling.accepted()
         return Settled(entry, accepted, settling.regressions, tuple(settling.errors), tuple(settling.warnings))
 
     def keep(self) -> None:
@@ -259,14 +283,47 @@ class _Settling:
         self.errors: list[ItemError] = []
         self.warnings: list[ItemWarning] = []
         self.regressions = 0
+        self.records = 0  # log records, those below the level that is stored too: nobody has to send them again
+        self._texts: dict[RunName, int] = {}  # made of them, and not counted again
+        self._logs: dict[RunName, tuple[LogRecord, ...]] = {}
 
-    def take(self, batch: Batch, *, partial: bool) -> None:
+    def take_logs(self, batch: Batch, keeper: LogKeeper) -> None:
+        """Settle the log records, before what else their runs hold: with `logs_to_text` they become a part of that."""
+        for asked in batch.runs:
+            if asked.logs:
+                self.records += len(asked.logs)
+                records = keeper.settle(asked.logs, self._now)
+                if records:
+                    self._logs[asked.run] = records
+
+    def place_logs(self, keeper: LogKeeper, checked: set[str]) -> tuple[tuple[Lines, ...], tuple[LogFile, ...]]:
+        """Where the log records go, now that nothing can be refused any more."""
+        placed = [keeper.place(run, records, checked, self._undo) for run, records in self._logs.items()]
+        return tuple(lines for lines, _ in placed), tuple(file for _, files in placed for file in files)
+
+    def accepted(self) -> int:
+        """How many of the values that were sent are taken."""
+        return self.records + sum(batch.points - self._texts.get(batch.run, 0) for batch in self.batches)
+
+    def _with_texts(self, asked: RunBatch, known: Run | None, keeper: LogKeeper) -> RunBatch:
+        """`asked` with its log records as texts too, if the settings say so; but never in the way of values of another kind."""
+        texts = keeper.texts(self._logs.get(asked.run, ()))
+        if not texts:
+            return asked
+        others: set[str] = {column.tag for column in asked.scalars}
+        others |= {summary.tag for summary in asked.summaries if kind_of(summary) is not Kind.TEXT}
+        others |= {tag for tag, (kind, _) in known.tags.items() if kind is not Kind.TEXT} if known is not None else set()
+        shown = [text for text in texts if text.tag not in others]
+        self._texts[asked.run] = len(shown)
+        return replace(asked, summaries=(*asked.summaries, *shown))
+
+    def take(self, batch: Batch, keeper: LogKeeper, *, partial: bool) -> None:
         found: list[tuple[RunBatch, Run | None]] = []
         for asked in batch.runs:
             known = self._ledger.runs.get(asked.run)
             if known is not None and not self._is_live(known):
                 known = None
-            settled = self._run(asked, known, f"runs[run={asked.run!a}]")
+            settled = self._run(self._with_texts(asked, known, keeper), known, f"runs[run={asked.run!a}]")
             if not settled.is_empty:
                 found.append((settled, known))
         if self.errors and not partial:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.ledger import Ledger
 from tbbridge.pipeline.lock import FolderLock
+from tbbridge.pipeline.logbook import LogKeeper, LogSettings
+from tbbridge.pipeline.logfiles import LogFiles
 from tbbridge.pipeline.queue import BatchQueue, Errand, Request
 from tbbridge.pipeline.recovery import recover
 from tbbridge.pipeline.veils import Veils
@@ -47,6 +49,7 @@ class PipelineSettings:
     writers_max: int = limits.WRITERS_MAX
     close_timeout_s: float = 5.0
     veil_s: float = limits.VEIL_S
+    logs: LogSettings = field(default_factory=LogSettings)
     clock: Callable[[], float] = time.time
 
 
@@ -223,6 +226,7 @@ class Pipeline:
             log.warning("no checkpoint at the end (%s): the next start replays the journal instead", describe(error))
         finally:
             self._store.files.close()
+            self._store.logs.close()
             self._store.journal.close()
             self._lock.release()
 
@@ -258,14 +262,16 @@ class _Checkpoint:
         self._segment = store.journal.number
         self._data = codec.encode_checkpoint(store.ledger, self._segment)
         self._files, self._folders = store.files.take_unsynced()
+        self._logs, self._log_folders = store.logs.take_unsynced()
 
     def write(self) -> None:
         """Sync the event files, store the checkpoint, drop the segments it replaces."""
         try:
-            disk.sync_files(self._files, self._folders)
+            disk.sync_files(self._files | self._logs, self._folders | self._log_folders)
             self._store.journal.retire(write_checkpoint(self._folder, self._segment, self._data))
         except OSError as error:
             self._store.files.untake(self._files, self._folders)
+            self._store.logs.untake(self._logs, self._log_folders)
             log.warning("no checkpoint this time (%s): the journal keeps growing until one succeeds", describe(error))
         else:
             self._stats.checkpoints += 1
@@ -289,9 +295,11 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
         files = EventFiles(settings.logdir, veils, open_files_max=settings.open_files_max)
         changes = Changes(settings.logdir, files, veils, settings.clock)
         journal = Journal(folder, segment_bytes=settings.segment_bytes)
-        recovery = recover(folder, ledger, files, changes, journal, stop.is_set)
+        logs = LogFiles(settings.logdir)
+        keeper = LogKeeper(ledger.logs, logs, settings.logs)
+        recovery = recover(folder, ledger, files, logs, changes, journal, stop.is_set)
         changes.clear_staged()
-        store = Store(ledger, journal, files, changes, veils, lock, settings.clock)
+        store = Store(ledger, journal, files, logs, keeper, changes, veils, lock, settings.clock)
         _Checkpoint(folder, store, stats).write()
     except OSError as error:
         lock.release()
@@ -303,6 +311,7 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
         raise
     if stop.is_set():  # nobody waits for this any more
         files.close()
+        logs.close()
         journal.close()
         lock.release()
         raise Stopping("stopped while it was starting")

@@ -24,6 +24,7 @@ from tbbridge.pipeline.checkpoint import load_checkpoint
 from tbbridge.pipeline.eventfile import EventFiles
 from tbbridge.pipeline.journal import Journal, JournalReader, boot_id, list_segments
 from tbbridge.pipeline.ledger import Entry, Ledger, Opening, Run
+from tbbridge.pipeline.logfiles import LogFiles, log_work
 from tbbridge.pipeline.publish import Write, writes_of
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def recover(
     folder: Path,
     ledger: Ledger,
     files: EventFiles,
+    logs: LogFiles,
     changes: Changes,
     journal: Journal,
     should_stop: Callable[[], bool] = lambda: False,
@@ -65,7 +67,7 @@ def recover(
         log.info("run %r: its event file is gone, a new one begins with its next batch", name)
         del ledger.runs[name]
     reader = JournalReader(folder, first, ledger.next_index)
-    replay = _Replay(ledger, files, fates.gone(files))
+    replay = _Replay(ledger, files, logs, fates.gone(files))
     said = time.monotonic()
     for message in reader:
         _stop_if(should_stop)
@@ -87,6 +89,7 @@ def recover(
             said = time.monotonic()
             log.info("replaying the journal: %d batches so far", outcome.replayed)
     replay.finish()
+    ledger.logs.adopt(logs.found())
     number = reader.last_number
     if reader.damage is not None:
         outcome.losses.append(f"{reader.damage}; what follows there is kept aside and not replayed")
@@ -169,9 +172,11 @@ class _Fates:
 class _Replay:
     """Gathers the event bytes of entries and makes the files hold them."""
 
-    def __init__(self, ledger: Ledger, files: EventFiles, gone: set[tuple[str, str]]) -> None:
+    def __init__(self, ledger: Ledger, files: EventFiles, logs: LogFiles, gone: set[tuple[str, str]]) -> None:
         self._ledger = ledger
         self._files = files
+        self._logs = logs
+        self._with_logs: list[Entry] = []
         self._gone = gone
         self._gathered: dict[int, list[Write]] = {}  # of event files, by identity: a run may have two files in one replay
         self._beside: list[Write] = []
@@ -192,6 +197,9 @@ class _Replay:
                 kept = self._gathered if write.name == write.run.file else self._lists
                 kept.setdefault(id(write.run), []).append(write)
             self._size += len(write.data)
+        if entry.lines or entry.dropped_logs:
+            self._with_logs.append(entry)
+            self._size += sum(len(lines.data) for lines in entry.lines)
         if self._size > _GATHER_BYTES:
             self.flush()
 
@@ -209,8 +217,11 @@ class _Replay:
                 self._forget(run)
         for write in self._beside:
             self._repair_beside(write)
+        for work in log_work(self._with_logs):
+            self._logs.redo(work)
         self._gathered.clear()
         self._beside.clear()
+        self._with_logs.clear()
         self._size = 0
 
     def finish(self) -> None:

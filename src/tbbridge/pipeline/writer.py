@@ -27,6 +27,8 @@ from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.ledger import Entry, Ledger, Settled, Settlement
 from tbbridge.pipeline.lock import FolderLock
+from tbbridge.pipeline.logbook import LogKeeper
+from tbbridge.pipeline.logfiles import LogFiles, log_work
 from tbbridge.pipeline.publish import Write, writes_of
 from tbbridge.pipeline.queue import BatchQueue, Errand, Request
 from tbbridge.pipeline.veils import Veils
@@ -72,6 +74,8 @@ class Store:
         ledger: Ledger,
         journal: Journal,
         files: EventFiles,
+        logs: LogFiles,
+        keeper: LogKeeper,
         changes: Changes,
         veils: Veils,
         lock: FolderLock,
@@ -80,6 +84,8 @@ class Store:
         self.ledger = ledger
         self.journal = journal
         self.files = files
+        self.logs = logs
+        self._keeper = keeper
         self.changes = changes
         self.veils = veils
         self.sync_estimate_s = INLINE_SYNC_S / 2  # about the median of what a journal sync takes lately
@@ -94,7 +100,7 @@ class Store:
 
     def persist(self, group: list[Request]) -> Persisted:
         """Settle a group and put it in the journal, durably. On OSError nothing of it was taken."""
-        settlement = Settlement(self.ledger, self.files, self._clock())
+        settlement = Settlement(self.ledger, self.files, self._clock(), self._keeper)
         outcomes: list[tuple[Request, Settled | InvalidBatch]] = []
         durable_below = self.ledger.next_index
         try:
@@ -133,6 +139,7 @@ class Store:
             first = parts[0]
             whole = first if len(parts) == 1 else replace(first, data=b"".join([part.data for part in parts]))
             self._pending.append(partial(self.files.put, whole))
+        self._pending.extend(partial(self.logs.do, work) for work in log_work(entries))
         self.write_pending()
         return size
 

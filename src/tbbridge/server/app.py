@@ -19,7 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tbbridge.errors import InvalidQuery, ItemError, TBBridgeError
+from tbbridge.logs.lines import read_level
 from tbbridge.pipeline.door import Door
+from tbbridge.pipeline.logbook import LogSettings
 from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
 from tbbridge.server import openapi
 from tbbridge.server.answers import form_of_scope, http_problem, problem
@@ -48,6 +50,13 @@ async def open_pipeline(settings: ServerSettings) -> Pipeline:
             open_files_max=settings.open_files_max,
             veil_s=settings.veil_s,
             close_timeout_s=settings.shutdown_timeout_s * CLOSE_SHARE,
+            logs=LogSettings(
+                overwrite=settings.logs_mode == "overwrite",
+                level=read_level(settings.logs_level),
+                to_text=settings.logs_to_text,
+                file_max_bytes=settings.logs_file_max_bytes,
+                max_bytes=settings.logs_max_bytes,
+            ),
         )
     )
 

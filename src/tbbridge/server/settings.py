@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from tbbridge import limits
-from tbbridge.errors import InvalidSetting
+from tbbridge.errors import InvalidItem, InvalidSetting
 from tbbridge.groups import Groups
+from tbbridge.logs.lines import read_level
 
 T = TypeVar("T")
 
 ENVIRONMENT_PREFIX: Final = "TBBRIDGE_"
 DIALECTS: Final = ("lapiz", "crayon", "pastalog")
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
+LOGS_MODES: Final = ("append", "overwrite")
 
 
 # --- how the text of a flag or a variable becomes a value; each raises ValueError with what it wants --------------------
@@ -58,6 +60,27 @@ def _read_whole(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
         raise ValueError("give a whole number")
     return int(text)
+
+
+def _read_switch(text: str) -> bool:
+    switches = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if text.strip().lower() not in switches:
+        raise ValueError("give true or false")
+    return switches[text.strip().lower()]
+
+
+def _read_logs_mode(text: str) -> str:
+    if text.lower() not in LOGS_MODES:
+        raise ValueError("give one of " + ", ".join(LOGS_MODES))
+    return text.lower()
+
+
+def _read_record_level(text: str) -> str:
+    try:
+        read_level(text)
+    except InvalidItem:
+        raise ValueError("give a level such as debug, info, warning, debug3 or 13, or notset for all of them") from None
+    return text.lower()
 
 
 _UNITS: Final = {"": 1, "kib": limits.KiB, "mib": limits.MiB, "gib": 1024 * limits.MiB}
@@ -106,8 +129,15 @@ class Setting:
         return ENVIRONMENT_PREFIX + self.name.upper()
 
     @property
+    def is_switch(self) -> bool:
+        """True if it is on or off; its flag alone means on."""
+        return isinstance(self.default, bool)
+
+    @property
     def default_text(self) -> str:
         """The default as one would type it."""
+        if self.is_switch:
+            return str(self.default).lower()
         if isinstance(self.default, tuple):
             return ",".join(self.default) or "none"
         if self.read_text is not _read_bytes:
@@ -239,6 +269,38 @@ class ServerSettings:
         + ", or none.",
         read=_read_dialects,
         metavar="NAMES",
+    )
+    logs_mode: str = _setting(
+        "append",
+        help="What becomes of the runs' logs at a start: `append` goes on with them, `overwrite` begins each anew.",
+        read=_read_logs_mode,
+        metavar="MODE",
+    )
+    logs_level: str = _setting(
+        "notset",
+        help="The lowest level of log records that are stored; those below it are taken and left out.",
+        read=_read_record_level,
+        metavar="LEVEL",
+    )
+    logs_to_text: bool = _setting(
+        False,
+        help="Write log records as TensorBoard texts too, under the tag `logs/` and the logger's name.",
+        read=_read_switch,
+        metavar="SWITCH",
+    )
+    logs_file_max_bytes: int = _setting(
+        limits.LOGS_FILE_MAX_BYTES,
+        help="Size of one file of a log; then the next one begins.",
+        read=_read_bytes,
+        metavar="BYTES",
+        minimum=4 * limits.KiB,
+    )
+    logs_max_bytes: int = _setting(
+        limits.LOGS_MAX_BYTES,
+        help="Size of all logs together. Beyond it the oldest full files go first, then the logs silent for longest.",
+        read=_read_bytes,
+        metavar="BYTES",
+        minimum=64 * limits.KiB,
     )
     log_level: str = _setting(
         "info", help="How much to log: " + ", ".join(LOG_LEVELS) + ".", read=_read_log_level, metavar="LEVEL"

@@ -1,0 +1,242 @@
+"""Which logs there are, how long their files are, and where new records go: decided here, journalled, and played as decided.
+
+A decision is a place for the records of one run in one entry, and the files that make room for them. Replay takes both from
+the journal, so the files follow from it whatever the settings are by then. No clock and no file here: a look at the disk comes
+in as `LogFolder`. What follows: ledger.py settles a batch with it, logfiles.py writes what it decided.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from tbbridge import limits
+from tbbridge.logs.lines import encode_record, level_name
+from tbbridge.model import LogRecord, RunName, TagName, Text, tag_name
+
+# What a file costs on the disk at least. Counted so, the bound on bytes is one on the number of files too.
+_BLOCK_BYTES: Final = 4096
+# A text is cut to this: each of its lines grows by an indent of four.
+_TEXT_MAX_CHARACTERS: Final = limits.TEXT_MAX_BYTES // 20
+_TEXT_TAG: Final = "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """How logs are kept; see docs/logs.md. `level`: the lowest that is stored. `overwrite`: each start begins them anew."""
+
+    overwrite: bool = False
+    level: int = 0
+    to_text: bool = False
+    file_max_bytes: int = limits.LOGS_FILE_MAX_BYTES
+    max_bytes: int = limits.LOGS_MAX_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One run's log: its newest file and what the entries so far made of it."""
+
+    run: RunName
+    generation: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Records of one run in one entry, and the place of `data`, the lines that they become."""
+
+    run: RunName
+    generation: int
+    offset: int
+    records: tuple[LogRecord, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LogFile:
+    """One file of a log."""
+
+    run: RunName
+    generation: int
+
+
+class LogFolder(Protocol):
+    """What the logbook asks of the disk (implemented by logfiles.LogFiles)."""
+
+    def is_live(self, log: Log) -> bool:
+        """True if the log's newest file is still there and as long as we left it."""
+
+    def generations(self, run: RunName) -> list[int]:
+        """The numbers of the log's files that are there, oldest first."""
+
+
+class Logbook:
+    """All logs of one log folder. Part of the ledger: changed by the writer task only."""
+
+    def __init__(self) -> None:
+        self.current: OrderedDict[str, Log] = OrderedDict()  # by run; the one written longest ago first
+        self.rotated: OrderedDict[LogFile, int] = OrderedDict()  # bytes of files that are full; the oldest first
+        self.total = 0  # bytes of all of them, blocks counted whole
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.current.clear()
+        self.rotated.clear()
+        self.total = 0
+
+    def adopt(self, files: Iterable[tuple[LogFile, int]]) -> None:
+        """At a start, after the replay: files that are there and that nobody knows, oldest first. They go first."""
+        known = {LogFile(log.run, log.generation) for log in self.current.values()}
+        for file, size in files:
+            if file not in known and file not in self.rotated:
+                self.rotated[file] = size
+                self.total += _cost(size)
+
+    def know(self, log: Log, *, is_full: bool) -> None:
+        """Enter the newest file of a log, or a full one, as a checkpoint has it."""
+        if is_full:
+            self.rotated[LogFile(log.run, log.generation)] = log.length
+        else:
+            self.current[log.run] = log
+        self.total += _cost(log.length)
+
+    def enter(self, lines: Lines) -> Callable[[], None]:
+        """Lines were given a place; returns what takes that back."""
+        run, before, total = lines.run, self.current.get(lines.run), self.total
+        full: LogFile | None = None
+        if before is not None and before.generation != lines.generation:
+            full = LogFile(run, before.generation)
+            self.rotated[full] = before.length
+        elif before is not None:
+            self.total -= _cost(before.length)
+        length = lines.offset + len(lines.data)
+        self.current[run] = Log(run, lines.generation, length)
+        self.current.move_to_end(run)
+        self.total += _cost(length)
+
+        def undo() -> None:
+            self.total = total
+            if full is not None:
+                self.rotated.pop(full, None)
+            if before is None:
+                self.current.pop(run, None)
+            else:
+                self.current[run] = before
+
+        return undo
+
+    def drop(self, file: LogFile) -> Callable[[], None]:
+        """A file goes; returns what takes that back."""
+        total = self.total
+        log = self.current.get(file.run)
+        if log is not None and log.generation == file.generation:
+            del self.current[file.run]
+            self.total -= _cost(log.length)
+        else:
+            log = None
+        size = self.rotated.pop(file, None)
+        if size is not None:
+            self.total -= _cost(size)
+
+        def undo() -> None:
+            self.total = total
+            if log is not None:
+                self.current[log.run] = log
+                self.current.move_to_end(log.run, last=False)
+            if size is not None:
+                self.rotated[file] = size
+                self.rotated.move_to_end(file, last=False)
+
+        return undo
+
+
+class LogKeeper:
+    """Makes the decisions, by the settings of this process."""
+
+    def __init__(self, book: Logbook, folder: LogFolder, settings: LogSettings) -> None:
+        self.settings = settings
+        self._book = book
+        self._folder = folder
+        self._begun: set[str] = set()  # with overwrite: the runs whose log this process has begun anew
+
+    def settle(self, records: Sequence[LogRecord], now: float) -> tuple[LogRecord, ...]:
+        """The records that are stored, each with its time."""
+        return tuple(
+            record if record.wall_time is not None else replace(record, wall_time=now)
+            for record in records
+            if record.level >= self.settings.level
+        )
+
+    def place(
+        self, run: RunName, records: tuple[LogRecord, ...], checked: set[str], undo: list[Callable[[], object]]
+    ) -> tuple[Lines, list[LogFile]]:
+        """Decide where `records` go and which files go for them, and enter both in the book.
+
+        `checked`: runs whose log has been looked at since the disk was last written. May raise OSError.
+        """
+        data = b"".join(map(encode_record, records))
+        dropped: list[LogFile] = []
+        if self.settings.overwrite and run not in self._begun:
+            dropped += [LogFile(run, number) for number in self._folder.generations(run)]
+            self._begun.add(run)
+            undo.append(lambda: self._begun.discard(run))
+            undo += [self._book.drop(file) for file in dropped]
+            checked.add(run)
+        generation, offset = self._next_place(run, len(data), checked)
+        checked.add(run)
+        dropped += self._make_room(run, offset, len(data), undo)
+        lines = Lines(run, generation, offset, records, data)
+        undo.append(self._book.enter(lines))
+        return lines, dropped
+
+    def _next_place(self, run: RunName, size: int, checked: set[str]) -> tuple[int, int]:
+        log = self._book.current.get(run)
+        if log is None and run in checked:
+            return 1, 0
+        if log is None or (run not in checked and not self._folder.is_live(log)):
+            newest = max(self._folder.generations(run), default=0)
+            return max(newest, 0 if log is None else log.generation) + 1, 0
+        if log.length and log.length + size > self.settings.file_max_bytes:
+            return log.generation + 1, 0
+        return log.generation, log.length
+
+    def _make_room(self, run: RunName, offset: int, size: int, undo: list[Callable[[], object]]) -> list[LogFile]:
+        """Drop the oldest full files, then whole logs that were silent for longest, until `size` bytes fit."""
+        book = self._book
+        need = _cost(offset + size) - _cost(offset) if offset else _cost(size)
+        dropped = []
+        while book.total + need > self.settings.max_bytes:
+            if book.rotated:
+                oldest = next(iter(book.rotated))
+            else:
+                silent = next((log for log in book.current.values() if log.run != run), None)
+                if silent is None:
+                    break
+                oldest = LogFile(silent.run, silent.generation)
+            undo.append(book.drop(oldest))
+            dropped.append(oldest)
+        return dropped
+
+    def texts(self, records: Iterable[LogRecord]) -> list[Text]:
+        """The records as TensorBoard shows them, if the settings say so: one text each, under its logger's tag."""
+        return [_text(record) for record in records] if self.settings.to_text else []
+
+
+def text_tag(record: LogRecord) -> TagName:
+    """The tag of a record's text."""
+    return tag_name(f"{_TEXT_TAG}/{record.logger}" if record.logger else _TEXT_TAG)
+
+
+def _text(record: LogRecord) -> Text:
+    message = record.message
+    if len(message) > _TEXT_MAX_CHARACTERS:
+        message = message[:_TEXT_MAX_CHARACTERS] + " [cut here; the log has all of it]"
+    # Indented by four it is code to Markdown, which leaves it as it is.
+    lines = f"{level_name(record.level)} {message}".replace("\r", "\n").split("\n")
+    return Text(text_tag(record), "\n".join("    " + line for line in lines), None, record.wall_time)
+
+
+def _cost(length: int) -> int:
+    return max(length, _BLOCK_BYTES)

@@ -1,0 +1,232 @@
+"""The files of logs on disk: appended to at the offsets that logbook.py decided, removed when it said so.
+
+Like eventfile.py, which is for event files: a write names its offset, so doing it again after a failure or a crash leaves the
+same bytes, and a file that its owner deleted stays deleted. Their names are logs/names.py's, their lines logs/lines.py's.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tbbridge import disk, limits
+from tbbridge.logs.names import LOGS_FOLDER, generation_of, log_path
+from tbbridge.model import STATE_FOLDER, RunName
+from tbbridge.pipeline.ledger import Entry
+from tbbridge.pipeline.logbook import Lines, Log, LogFile
+
+log = logging.getLogger(__name__)
+
+# A run's name is not always to be told from its file's; what was found on the disk goes by its path instead.
+_FOUND: Final = re.compile(r"(.+)\.log(?:\.([0-9]{1,18}))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class LogWrite:
+    """Lines of one file that follow each other, perhaps of several entries."""
+
+    file: LogFile
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogDrop:
+    """A file is removed."""
+
+    file: LogFile
+
+
+def log_work(entries: Iterable[Entry]) -> Iterator[LogWrite | LogDrop]:
+    """What `entries` mean for the files of logs, in order, writes to one file joined."""
+    gathered: dict[LogFile, list[Lines]] = {}
+    for entry in entries:
+        if entry.dropped_logs:
+            yield from _joined(gathered)
+            gathered.clear()
+            yield from map(LogDrop, entry.dropped_logs)
+        for lines in entry.lines:
+            gathered.setdefault(LogFile(lines.run, lines.generation), []).append(lines)
+    yield from _joined(gathered)
+
+
+def _joined(gathered: dict[LogFile, list[Lines]]) -> Iterator[LogWrite]:
+    for file, parts in gathered.items():
+        yield LogWrite(file, parts[0].offset, parts[0].data if len(parts) == 1 else b"".join([part.data for part in parts]))
+
+
+@dataclass(slots=True)
+class _Open:
+    fd: int
+    path: Path
+    place: str | None
+    synced: bool = True
+
+
+class LogFiles:
+    """The log files below one log folder. Those written last are kept open."""
+
+    def __init__(self, logdir: Path, *, open_files_max: int = limits.LOGS_OPEN_FILES_MAX) -> None:
+        self._state = logdir / STATE_FOLDER
+        self._folder = self._state / LOGS_FOLDER
+        self._open_files_max = open_files_max
+        self._open: OrderedDict[LogFile, _Open] = OrderedDict()
+        self._unsynced: set[Path] = set()
+        self._unsynced_folders: set[Path] = set()
+
+    def path(self, file: LogFile) -> Path:
+        """Where a file is."""
+        return self._folder / log_path(file.run, file.generation)
+
+    def is_live(self, known: Log) -> bool:
+        """True if the log's newest file is still there and as long as we left it."""
+        file = LogFile(known.run, known.generation)
+        entry = self._open.get(file)
+        if entry is None or entry.place is None:
+            return _size(self.path(file)) == known.length
+        live = disk.place_of(entry.fd) == entry.place and os.lseek(entry.fd, 0, os.SEEK_END) == known.length
+        if not live:
+            self._close(file)
+        return live
+
+    def generations(self, run: RunName) -> list[int]:
+        """The numbers of the log's files that are there, oldest first."""
+        try:
+            names = os.listdir(self.path(LogFile(run, 1)).parent)
+        except OSError as error:
+            if error.errno not in disk.PATH_ERRNOS:
+                raise
+            return []
+        return sorted(number for name in names if (number := generation_of(run, name)) is not None)
+
+    def do(self, work: LogWrite | LogDrop) -> None:
+        """Write or remove. Again after a failure, it has the same outcome."""
+        if isinstance(work, LogDrop):
+            self._drop(work.file)
+        else:
+            self._write(work.file, work.offset, work.data)
+
+    def redo(self, work: LogWrite | LogDrop) -> None:
+        """Replay: the same, touching only what differs."""
+        if isinstance(work, LogDrop):
+            self._drop(work.file)
+            return
+        try:
+            with self.path(work.file).open("rb") as file:
+                file.seek(work.offset)
+                present = file.read(len(work.data))
+                size = os.fstat(file.fileno()).st_size
+        except OSError as error:
+            if error.errno not in disk.PATH_ERRNOS:
+                raise
+            present, size = b"", 0
+        if size < work.offset or present == work.data:  # shorter: somebody deleted or cut it; the next record finds out
+            return
+        same = len(present) if work.data.startswith(present) else 0
+        self._write(work.file, work.offset + same, work.data[same:])
+
+    def _write(self, file: LogFile, offset: int, data: bytes) -> None:
+        entry = self._open.get(file)
+        if entry is None:
+            try:
+                entry = self._open_file(file, create=offset == 0)
+            except OSError as error:
+                if error.errno not in disk.PATH_ERRNOS:
+                    raise
+                if error.errno not in disk.GONE_ERRNOS:
+                    told = f"{error.strerror} ({error.filename})"
+                    log.error("the log of run %r: %d bytes are not written: %s", file.run, len(data), told)  # noqa: TRY400
+                return
+        self._open.move_to_end(file)
+        disk.write_all(entry.fd, data, offset)
+        if entry.synced:
+            entry.synced = False
+            self._unsynced.add(entry.path)
+
+    def _open_file(self, file: LogFile, *, create: bool) -> _Open:
+        path = self.path(file)
+        while len(self._open) >= self._open_files_max:
+            os.close(self._open.popitem(last=False)[1].fd)
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._unsynced_folders.update({path.parent, *(up for up in path.parent.parents if up.is_relative_to(self._state))})
+        flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+        fd = os.open(path, flags, 0o644)
+        entry = self._open[file] = _Open(fd, path, disk.place_of(fd))
+        return entry
+
+    def _drop(self, file: LogFile) -> None:
+        self._close(file)
+        path = self.path(file)
+        self._unsynced.discard(path)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            if error.errno not in disk.PATH_ERRNOS:
+                raise
+            log.warning("%s cannot be removed: %s", path, error.strerror)
+
+    def found(self) -> list[tuple[LogFile, int]]:
+        """All files that are there, the one written longest ago first, with their bytes."""
+        found = []
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                path = Path(folder, name)
+                file = self._file_at(path)
+                try:
+                    told = path.lstat()
+                except OSError as error:
+                    if error.errno not in disk.PATH_ERRNOS:
+                        raise
+                    continue
+                if file is not None:
+                    found.append((told.st_mtime_ns, file, told.st_size))
+        return [(file, size) for _, file, size in sorted(found)]
+
+    def _file_at(self, path: Path) -> LogFile | None:
+        """The file at `path`, under a name of a run that leads there; None if no run's does."""
+        matched = _FOUND.fullmatch(path.relative_to(self._folder).as_posix())
+        if matched is None:
+            return None
+        *folders, last = matched[1].split("/")
+        run = RunName("/".join([*(re.sub(r"(\.log(?:\.\d+)?~*)~$", r"\1", folder) for folder in folders), last]))
+        file = LogFile(run, int(matched[2] or 1))
+        return file if self.path(file) == path else None
+
+    def take_unsynced(self) -> tuple[set[Path], set[Path]]:
+        """Files and folders changed since the last call, for a checkpoint to make durable."""
+        taken = self._unsynced, self._unsynced_folders
+        for entry in self._open.values():
+            entry.synced = True
+        self._unsynced, self._unsynced_folders = set(), set()
+        return taken
+
+    def untake(self, files: set[Path], folders: set[Path]) -> None:
+        """Give back what `take_unsynced` gave, after a checkpoint that failed."""
+        self._unsynced.update(files)
+        self._unsynced_folders.update(folders)
+
+    def _close(self, file: LogFile) -> None:
+        entry = self._open.pop(file, None)
+        if entry is not None:
+            os.close(entry.fd)
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in list(self._open):
+            self._close(file)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError as error:
+        if error.errno not in disk.PATH_ERRNOS:
+            raise
+        return -1
