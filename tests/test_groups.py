@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from tbbridge import limits
 from tbbridge.errors import InvalidItem
 from tbbridge.groups import NO_GROUPS, CombinedGroup, Groups, IndexedGroup, NormalGroup, Pattern, check_member
+from tbbridge.names import run_name, tag_name
 
 FRUIT = (Pattern("red", ":color"), Pattern("gr*", ":color"), Pattern("?", "alphabet"), Pattern("[oa]*", ":fruit"))
 GROUPS = Groups(
@@ -107,6 +106,19 @@ def test_many_groups_are_listed_in_part() -> None:
         groups.place("nobody/1")
 
 
+@given(st.sampled_from(["learner", "agent", "single", "mygroup", "open"]), st.text(max_size=9), st.text(max_size=9))
+def test_whatever_comes_out_is_a_name_that_a_run_and_a_tag_may_have(group: str, name: str, tag: str) -> None:
+    try:
+        place = GROUPS.place(f"{group}/{name}")
+        made = place.tag(tag)
+    except InvalidItem:
+        return
+    assert run_name(place.run) == place.run
+    assert tag_name(made) == made
+    assert place.run.partition("/")[0] == group
+    assert not {":", "#"} & set(made.removeprefix(place.head).removesuffix(place.bin))
+
+
 @pytest.mark.parametrize("tag", ["", "x" * 1025, "\ud800"])
 def test_a_tag_that_cannot_be_is_refused_before_and_after_it_is_put_in_place(tag: str) -> None:
     with pytest.raises(InvalidItem):
@@ -153,9 +165,7 @@ def test_any_pattern_matches_or_does_not(pattern: str, name: str) -> None:
 def test_a_pattern_of_many_stars_takes_no_exponential_time() -> None:
     """Python's own translation saves us; a plain '.*' for each star would take longer than the universe."""
     group = CombinedGroup("g", (Pattern("*a" * 100 + "b", "x"), Pattern("*", "y")))
-    started = time.process_time()
     assert group.place("a" * 250).bin == "y"
-    assert time.process_time() - started < 30
 
 
 @pytest.mark.parametrize("name", ["agent/17", "a/b"])

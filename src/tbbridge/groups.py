@@ -160,6 +160,7 @@ class Groups:
                 message = f"the group {group.name!a} stands twice; each group has one entry"
                 raise InvalidItem("group", message, f"groups[{position}]")
             self._by_name[group.name] = group
+        self._listed = _listed(self.table)  # once: a body may hold a million members of no group
         self._places = lru_cache(maxsize=limits.MEMBERS_KEPT)(self._find)
 
     def place(self, member: str) -> Place:
@@ -170,19 +171,20 @@ class Groups:
         group_name, _, name = check_member(member).partition("/")
         group = self._by_name.get(group_name)
         if group is None:
-            message = f"member {member!a} is of no group here; {self._listed()}"
+            message = f"member {member!a} is of no group here; {self._listed}"
             raise InvalidItem("group", message, "member")
         try:
             return group.place(name)
         except InvalidItem as error:
-            raise InvalidItem(error.item_code, f"{error.message}; {self._listed()}", "member") from None
+            raise InvalidItem(error.item_code, f"{error.message}; {self._listed}", "member") from None
 
-    def _listed(self) -> str:
-        if not self.table:
-            return "there are no groups yet: PUT /api/v1/groups, or `tbbridge groups --put FILE`, makes them"
-        more = len(self.table) - limits.GROUPS_SHOWN
-        listed = ", ".join(map(str, self.table[: limits.GROUPS_SHOWN])) + (f" and {more} more" if more > 0 else "")
-        return f"the groups are {listed}"
+
+def _listed(table: Sequence[Group]) -> str:
+    if not table:
+        return "there are no groups yet: PUT /api/v1/groups, or `tbbridge groups --put FILE`, makes them"
+    more = len(table) - limits.GROUPS_SHOWN
+    listed = ", ".join(map(str, table[: limits.GROUPS_SHOWN])) + (f" and {more} more" if more > 0 else "")
+    return f"the groups are {listed}"
 
 
 NO_GROUPS = Groups()
