@@ -64,6 +64,7 @@ async def test_a_run_is_deleted_and_starts_afresh(client):
 async def test_one_tag_is_deleted_and_the_others_stay(client):
     await write(client, tags=("loss", "accuracy"))
     answer = await client.delete("/api/v1/runs", params={"run": RUN, "tag": "loss"})
+    assert answer.status_code == 200, answer.text
     assert answer.json()["runs"] == [RUN]
     assert await tags(client, RUN) == {"accuracy": 3}
 

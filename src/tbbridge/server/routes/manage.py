@@ -141,6 +141,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
             raise InvalidQuery([ItemError("below", "query", "a tag is deleted from one run; leave out below, or the tag")])
         else:
             change = DeleteTag(run, _named(tag_name, query.tag, "tag"))
+            await service.door.settled()  # the files are looked at beside the writer, which may have them still to make
         return _done(await service.door.change(change))
 
     @app.post(
