@@ -69,6 +69,13 @@ def test_the_flag_names_the_file_before_the_variable_does(file: Path, tmp_path: 
     assert (made.port, made.groups) == (7009, None)
 
 
+def test_switches_and_lists_are_written_as_toml_has_them(file: Path) -> None:
+    file.write_text('logs-to-text = true\ndialects = ["crayon", "lapiz"]\n')
+    made = settings("--config", str(file))
+    assert made.logs_to_text
+    assert set(made.dialects) == {"crayon", "lapiz"}
+
+
 def test_an_empty_table_of_groups_fixes_that_there_are_none(file: Path) -> None:
     file.write_text("[groups]\n")
     made = settings("--config", str(file))
