@@ -142,6 +142,29 @@ def test_every_method_of_the_client_reaches_its_place(bridge: str) -> None:
     }
 
 
+CROWD = """
+import sys
+from tbbridge.compat import TensorplexClient
+
+members = [TensorplexClient(f"agent/{index}", host=sys.argv[1]) for index in range(int(sys.argv[2]), 3000, 3)]
+members += [TensorplexClient(f"learner/{sys.argv[2]}-{index}", host=sys.argv[1]) for index in range(1000)]
+for step in range(2):
+    for member in members:
+        member.add_scalar("reward", 1.0, step)
+members[0].flush()  # of all: the end of a process waits for ten seconds only
+"""
+
+
+def test_thousands_of_members_of_several_processes(bridge: str, processes_of_test: list[Process]) -> None:
+    """3,000 in runs of their own, 3,000 in one; each of their points is there once."""
+    with Client(bridge) as client:
+        client.put_groups(GROUPS)  # type: ignore[arg-type]
+    processes_of_test += [Process([sys.executable, "-c", CROWD, bridge, str(first)]) for first in range(3)]
+    assert [(process.wait(), process.output) for process in processes_of_test] == [(0, "")] * 3
+    points = {entry["run"]: entry["points"] for entry in get(f"{bridge}/api/v1/runs")["runs"]}
+    assert points == {**{f"agent/{index}": 2 for index in range(3000)}, "learner": 6000}
+
+
 def test_a_member_of_no_group_is_told_so_and_holds_up_no_other(bridge: str) -> None:
     with Client(bridge) as client:
         client.put_groups(GROUPS)  # type: ignore[arg-type]
