@@ -6,14 +6,13 @@ A file appears under its name when it is whole; what broke off leaves nothing be
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from tbbridge.commands.console import Commands, add_url_flag, complain, say
+from tbbridge.commands.output import written
 from tbbridge.commands.tables import printable, say_json
 from tbbridge.errors import CommandFailed
 
@@ -68,7 +67,7 @@ def _archive(arguments: argparse.Namespace) -> int:
     from tbbridge.client.remote import Remote  # only here: it brings httpx, which the other commands start without
 
     target = arguments.file or arguments.run_name.replace("/", "_") + ".zip"
-    with Remote(arguments.url) as bridge, _written(target, force=arguments.force) as file:
+    with Remote(arguments.url) as bridge, written(target, force=arguments.force) as file:
         size = bridge.archive(arguments.run_name, file)
     if target != "-":
         say(f"{target}: {size} bytes")
@@ -99,7 +98,7 @@ def _export(arguments: argparse.Namespace) -> int:
     with Remote(arguments.url) as bridge:
         pieces = bridge.export(arguments.run_names, arguments.tags, form=arguments.format)
         first = next(pieces, b"")  # a refusal comes before a file is made
-        with _written(arguments.output, force=arguments.force) as file:
+        with written(arguments.output, force=arguments.force) as file:
             for piece in _chain(first, pieces):
                 file.write(piece)
     return 0
@@ -108,28 +107,3 @@ def _export(arguments: argparse.Namespace) -> int:
 def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest
-
-
-@contextlib.contextmanager
-def _written(target: str, *, force: bool) -> Iterator[BinaryIO]:
-    """A file that gets its name when the block has ended well; `-` is standard output."""
-    if target == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    path = Path(target)
-    if path.exists() and not force:
-        raise CommandFailed(f"{target} is there already; name another file, or overwrite it with --force")
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise CommandFailed(f"{target} cannot be written: {error.strerror or error}") from None
-    except BaseException:  # Ctrl-C too: no half of a file stays
-        unfinished.unlink(missing_ok=True)
-        raise

@@ -149,7 +149,8 @@ def windows(path: Path, cuts: Sequence[int] = ()) -> Iterator[Part]:
                     offset = record_end
                     continue
                 if record_end <= size:
-                    piece = _read(file.fileno(), offset, min(_boundary(record_end - 1), size))
+                    end = min(_boundary(record_end - 1), size, *(cut for cut in cuts if cut >= record_end))
+                    piece = _read(file.fileno(), offset, end)
                     chunk = read_events(piece, 0, plugins)
             if chunk.end:
                 yield from _at_restarts(offset, piece, chunk, plugins)

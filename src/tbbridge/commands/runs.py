@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
 from tbbridge.commands.console import Commands, add_url_flag, complain, say
+from tbbridge.commands.output import written
 from tbbridge.commands.tables import Cell, printable, say_json, say_table, size_text, time_text
 from tbbridge.errors import CommandFailed
 
@@ -18,9 +19,7 @@ RUNS: Final = """\
 List the runs of a running bridge: their tags, points, steps, size, and when they were last written.
 
   tbbridge runs
-  tbbridge runs --empty     the folders without values
-  tbbridge runs | sort -t"$(printf '\\t')" -k3 -n
-                            not on a terminal: tab-separated, sizes in bytes, times in seconds since 1970
+  tbbridge runs | cut -f1   not on a terminal: tab-separated, sizes in bytes, times in seconds since 1970
 """
 SHOW: Final = """\
 Show the tags of one run: kind, number of values, first and last step, and when it was last written.
@@ -34,6 +33,8 @@ Read the values of one tag back, exactly as they are stored.
   tbbridge read digits/lr=1e-3 loss/train --min-step 1000 --max-points 500
   tbbridge read digits/lr=1e-3 loss/train --downsample candlestick --max-points 50
   tbbridge read digits/lr=1e-3 weights          histograms, texts and the other kinds come as JSON
+  tbbridge read digits/lr=1e-3 samples --save newest.png
+                                                the bytes of a picture, a sound or a graph
 """
 DELETE: Final = """\
 Delete runs, or one tag of a run, from the bridge's disk. There is no way back but an archive (tbbridge archive).
@@ -48,14 +49,13 @@ Rename a run, with all runs below its folder; nothing may be there under the new
   tbbridge rename digits/try1 digits/lr=1e-3
 """
 
-# Where the values of each kind are read; every other kind is read as it is stored.
+# Points that --downsample leaves if nobody says how many.
 _DEFAULT_POINTS: Final = 1000
 
 
 def add_command(commands: Commands) -> None:
     """Add them all to the command line."""
-    runs = _command(commands, "runs", "list the runs of a bridge", RUNS, _runs)
-    runs.add_argument("--empty", action="store_true", help="list the folders that hold no values instead")
+    _command(commands, "runs", "list the runs of a bridge", RUNS, _runs)
     show = _command(commands, "show", "show the tags of a run", SHOW, _show)
     show.add_argument("run_name", metavar="RUN")
     read = _command(commands, "read", "read the values of a tag", READ, _read)
@@ -69,6 +69,8 @@ def add_command(commands: Commands) -> None:
         choices=("none", "minmax", "candlestick"),
         help="scalars: how points are thinned out: lowest and highest of equal stretches, or quartiles of bins of steps",
     )
+    read.add_argument("--save", metavar="FILE", help="pictures, sounds, graphs: write the newest one to FILE")
+    read.add_argument("--step", metavar="N", type=int, help="with --save: the one of this step")
     delete = _command(commands, "delete", "delete runs or a tag", DELETE, _delete, has_json=False)
     delete.add_argument("run_names", metavar="RUN", nargs="+")
     delete.add_argument("--tag", metavar="TAG", help="only this tag of the run")
@@ -98,13 +100,6 @@ def _runs(arguments: argparse.Namespace) -> int:
     from tbbridge.client.remote import Remote  # only here: it brings httpx, which the other commands start without
 
     with Remote(arguments.url) as bridge:
-        if arguments.empty:
-            empty = cast("Sequence[str]", bridge.get("/api/v1/runs", empty="true")["empty_runs"])
-            if arguments.json:
-                say_json({"empty_runs": empty})
-            else:
-                say_table(["run"], [[name] for name in empty])
-            return 0
         runs = bridge.runs()
     if arguments.json:
         say_json({"runs": runs})
@@ -151,6 +146,14 @@ def _read(arguments: argparse.Namespace) -> int:
 
     steps = {"min_step": arguments.min_step, "max_step": arguments.max_step}
     with Remote(arguments.url) as bridge:
+        if arguments.save is not None:
+            query = {"run": arguments.run_name, "tag": arguments.tag, "step": arguments.step}
+            pieces = bridge.stream("/api/v1/blob", [(name, str(value)) for name, value in query.items() if value is not None])
+            first = next(pieces, b"")  # a refusal comes before a file is made
+            with written(arguments.save) as file:
+                file.write(first)
+                file.writelines(pieces)
+            return 0
         tags = bridge.run(arguments.run_name)["tags"] or ()
         kind = next((tag["kind"] for tag in tags if tag["tag"] == arguments.tag), "scalar")  # unknown: the bridge says so
         if kind != "scalar":
@@ -173,8 +176,20 @@ def _read(arguments: argparse.Namespace) -> int:
     return 0
 
 
-# The route that reads a kind.
-PATHS: Final = {"histogram": "histograms", "text": "texts", "image": "images", "audio": "audio"}
+# The route that reads a kind; the values of all others come as they are in the files.
+PATHS: Final = {
+    "histogram": "histograms",
+    "text": "texts",
+    "image": "images",
+    "audio": "audio",
+    "graph": "graphs",
+    "run_metadata": "run_metadata",
+    "pr_curve": "pr_curves",
+    "mesh": "meshes",
+    "embedding": "embeddings",
+    "custom_scalars": "custom_scalars",
+    "tensor": "tensors",
+}
 _SINGULAR: Final = {"steps": "step", "values": "value", "wall_times": "wall_time"}
 
 
