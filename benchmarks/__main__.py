@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 from benchmarks.table import Row, print_table
 
-NAMES = ("encoder", "client", "summary_writer", "post", "reading")
+NAMES = ("encoder", "client", "summary_writer", "post", "dialects", "reading")
 
 
 class Benchmark(Protocol):

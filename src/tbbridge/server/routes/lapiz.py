@@ -36,7 +36,7 @@ class Lapiz:
         """Add all routes but that of `/`, which `health` is for."""
         add_route(app, "/health", {"GET": self.health, "HEAD": self.health}, with_status)
         add_route(app, "/data/runs", {"GET": self._runs}, with_status)
-        add_route(app, "/data/run/{name:anyname}/summary", {"POST": self._summary}, with_status)
+        add_route(app, "/data/run/{name:anyname}/summary", {"POST": self._summary}, with_status, first=True)
         add_route(app, "/data/backup/{name:anyname}", {"GET": self._backup}, with_status)
         add_route(app, "/backup/{name:anyname}", {"POST": self._restore}, with_status)
 

@@ -64,7 +64,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         lapiz_routes.add_routes(app)
     if crayon_routes is not None or "pastalog" in on:
         data["POST"] = _Data(service, crayon_routes, takes_points="pastalog" in on).post
-        add_route(app, "/data", data, always_400)
+        add_route(app, "/data", data, always_400, first=True)
 
 
 class _Root:
