@@ -22,7 +22,7 @@ from tbbridge.server.settings import SETTINGS
 
 COMMANDS = (
     *("up", "serve", "send", "demo", "check", "version"),
-    *("runs", "show", "read", "delete", "rename", "archive", "restore", "export", "import"),
+    *("runs", "show", "read", "delete", "rename", "archive", "restore", "export", "import", "groups"),
 )
 
 
@@ -67,7 +67,7 @@ def test_help_has_every_setting_with_its_variable_and_default(command: str, caps
     code, out, _ = ended(capsys, command, "--help")
     assert code == 0
     for setting in SETTINGS:
-        assert f"{setting.flag} {setting.metavar}" in out
+        assert f"{setting.flag} " + (f"[{setting.metavar}]" if setting.is_switch else setting.metavar) in out
         assert f"{words(setting.help)} [{setting.variable}, default {setting.default_text}]" in words(out)
 
 
