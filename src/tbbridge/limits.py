@@ -251,10 +251,13 @@ READ_RECORD_MAX_BYTES: Final = 256 * MiB
 # Points of several tags that an export holds to give each tag in one piece, about 48 MB; what is more takes another pass over
 # the run's files. A tag with more points than that is sent as it is read.
 EXPORT_HELD_POINTS: Final = 1_000_000
-# The list of runs is kept ready; what other programs change is looked for when it is asked for and the last look is this old
-# (or ten times as old as the look took). If nobody asked for longer than the second, the asker waits for a new look.
+# The list of runs is kept ready; what other programs change is looked for when it is asked for and the last look is this old.
+# If nobody asked for longer than the second time, the asker waits for a new look. Where looking takes long, both are at least
+# so many times as long: then a tenth of a core goes into it at the most.
 LISTING_LOOK_S: Final = 2.0
 LISTING_STALE_S: Final = 10.0
+LISTING_LOOK_TIMES: Final = 10
+LISTING_STALE_TIMES: Final = 20
 # Text of an export made at one time, in a thread: about 50 ms of work, against 0.1 ms to go there and back.
 EXPORT_PIECE_BYTES: Final = 1 * MiB
 # Values of other kinds than scalars in one answer, and their bytes as stored; in JSON they take up to twice as many.

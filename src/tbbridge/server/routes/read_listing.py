@@ -43,24 +43,30 @@ class Listing:
         """The body of the answer; what was written before the door was asked to settle is in it."""
         touched = self._service.door.take_touched()
         age = time.monotonic() - self._looked_at
-        if touched or self._waiting or age > max(limits.LISTING_STALE_S, 20 * self._look_took):
+        if touched or self._waiting or age > self._stale_s:
             self._waiting += 1
             try:
                 async with self._lock:
                     await self._freshen(touched)
             finally:
                 self._waiting -= 1
-        elif age > max(limits.LISTING_LOOK_S, 10 * self._look_took) and (self._behind is None or self._behind.done()):
+        elif age > max(limits.LISTING_LOOK_S, limits.LISTING_LOOK_TIMES * self._look_took) and (
+            self._behind is None or self._behind.done()
+        ):
             self._behind = asyncio.create_task(self._look_behind())
         if self._joined is None:
             ordered = [self._fragments[run] for run in sorted(self._fragments)]
             self._joined = b'{"runs":[' + b",".join(ordered) + b"]}"
         return self._joined
 
+    @property
+    def _stale_s(self) -> float:
+        return max(limits.LISTING_STALE_S, limits.LISTING_STALE_TIMES * self._look_took)
+
     async def _freshen(self, touched: set[str]) -> None:
         age = time.monotonic() - self._looked_at
         try:
-            if age > max(limits.LISTING_STALE_S, 20 * self._look_took):
+            if age > self._stale_s:
                 await self._look()
             elif touched:
                 found = await self._service.read(self._some, touched)
