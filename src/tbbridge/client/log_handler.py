@@ -37,6 +37,8 @@ class LogHandler(logging.Handler):
 
     def __init__(self, target: Run | BaseClient[Any] | str, run: str = "", level: int | str = logging.NOTSET) -> None:
         super().__init__(level)
+        # A format of its own, or logging.basicConfig would give it one that repeats the level and the logger.
+        self.setFormatter(logging.Formatter("%(message)s"))
         self.dropped = 0
         self._own: Client | None = None
         if isinstance(target, Run):

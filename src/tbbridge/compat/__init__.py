@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tbbridge.compat.loggerplex import LoggerplexClient
     from tbbridge.compat.tensorplex import TensorplexClient
 
-__all__ = ["TensorplexClient"]
+__all__ = ["LoggerplexClient", "TensorplexClient"]
 
-_HOMES = {"TensorplexClient": "tbbridge.compat.tensorplex"}
+_HOMES = {"LoggerplexClient": "tbbridge.compat.loggerplex", "TensorplexClient": "tbbridge.compat.tensorplex"}
 
 
 def __getattr__(name: str) -> object:
