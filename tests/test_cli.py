@@ -22,7 +22,7 @@ from tbbridge.server.settings import SETTINGS
 
 COMMANDS = (
     *("up", "serve", "send", "demo", "check", "version"),
-    *("runs", "show", "read", "delete", "rename", "archive", "restore", "export", "import", "groups"),
+    *("runs", "show", "read", "delete", "rename", "archive", "restore", "export", "import", "groups", "logs"),
 )
 
 

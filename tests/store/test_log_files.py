@@ -133,6 +133,18 @@ def test_a_log_that_was_begun_anew_is_read_from_its_start(tmp_path) -> None:
     assert drained(tail) == records(2, message="anew")
 
 
+def test_a_log_that_went_and_began_again_is_read_from_its_start(tmp_path) -> None:
+    put(tmp_path, 1, b"")
+    newest_file = put(tmp_path, 2, lines(records(9)))
+    tail = Tail(LogFiles(tmp_path, RUN), ALL)
+    assert len(drained(tail)) == 9
+    newest_file.unlink()
+    put(tmp_path, 1, b"").unlink()
+    assert drained(tail) == []
+    put(tmp_path, 1, lines(records(2, message="again")))
+    assert drained(tail) == records(2, message="again")
+
+
 def test_level_and_time_choose(tmp_path) -> None:
     written = records(40)
     put(tmp_path, 1, lines(written))

@@ -120,11 +120,11 @@ class Tail:
         if self.place.generation == 0 and not self._go_on():
             return None
         number, offset = self.place.generation, self.place.offset
+        following = self._next_generation()  # asked for first: once there is one, this file has all it will ever have
         size = self._files.size(number)
-        if 0 <= size < offset:  # begun anew under its old name
-            self.place = Place()
+        if size < offset and (size >= 0 or (following is None and self._files.generations())):
+            self.place = Place()  # begun anew under its old name; or all of it went, and it began again
             return []
-        following = self._next_generation()  # asked for before the file is read: what is read then is all of it
         data = self._files.read(number, offset, min(size, offset + self._window))
         records = split_records(data)
         is_end = offset + len(data) >= size
