@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -181,3 +182,20 @@ def test_all_are_on_unless_it_is_said():
 def test_a_name_that_is_no_dialect_is_refused(typed):
     with pytest.raises(InvalidSetting, match=r"TBBRIDGE_DIALECTS .* lapiz,crayon,pastalog"):
         from_environment({"TBBRIDGE_DIALECTS": typed})
+
+
+PAGES = Path(__file__).parents[2] / "docs" / "compat"
+
+
+def test_the_pages_describe_every_path_and_method():
+    text = "\n".join(page.read_text() for page in PAGES.glob("*.md"))
+    told = {(method, path) for method, path in re.findall(r"`([A-Z]+) (/[^`?]*)", text)}
+    hidden = {
+        (method, re.sub(r"\{name:\w+\}", "<name>", route.path))
+        for route in build_app(ServerSettings()).routes
+        if not getattr(route, "include_in_schema", True) and type(route).__module__ == "tbbridge.server.dialects"
+        for method in route.methods
+        if method != "HEAD"
+    }
+    assert len(hidden) == 15
+    assert hidden <= told
