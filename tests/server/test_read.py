@@ -85,6 +85,64 @@ async def test_max_points_keeps_the_spike_and_both_ends(client):
     assert got["steps"] == sorted(set(got["steps"]))
 
 
+async def test_candlesticks_hold_the_quartiles_of_each_bin(client):
+    values = [*range(10), "NaN", 7.5, *range(12, 20)]
+    await write(client, "a", steps=list(range(20)), values=values)
+    assert await read(client, "a", downsample="candlestick", max_points=2) == {
+        "run": "a",
+        "tag": "loss",
+        "count": 20,
+        "first_steps": [0, 10],
+        "last_steps": [9, 19],
+        "counts": [10, 9],
+        "nans": [0, 1],
+        "min": [0.0, 7.5],
+        "q1": [2.25, 13.0],
+        "median": [4.5, 15.0],
+        "q3": [6.75, 17.0],
+        "max": [9.0, 19.0],
+    }
+    assert len((await read(client, "a", downsample="candlestick"))["counts"]) == 20
+    ranged = await read(client, "a", downsample="candlestick", max_points=2, min_step=18, max_step=18)
+    assert (ranged["count"], ranged["median"]) == (1, [18.0])
+    assert (await read(client, "a", downsample="candlestick", min_step=99))["min"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"downsample": "none", "max_points": 5}, "leave max_points out"),
+        ({"downsample": "minmax"}, "is missing"),
+        ({"downsample": "candlestick", "max_points": limits.CANDLESTICK_MAX_BINS + 1}, "up to"),
+        ({"downsample": "mean"}, "'mean' is refused"),
+        ({"format": "xml"}, "'xml' is refused"),
+        ({"max_points": 1}, "max_points"),
+    ],
+)
+async def test_parameters_that_do_not_go_together_are_refused(client, query, said):
+    answer = await client.get("/api/v1/scalars", params={"run": "a", "tag": "loss", **query})
+    assert (answer.status_code, said in answer.text) == (422, True)
+
+
+async def test_csv_has_a_line_a_point_and_reads_back_exactly(client, monkeypatch):
+    monkeypatch.setattr(limits, "CSV_PIECE_LINES", 3)
+    values = [0.1, "NaN", "-Infinity", 1e-40, -2.0, 3.0, 4.0]
+    steps = [-(2**63), 0, 1, 2, 3, 2**62, 2**63 - 1]
+    await write(client, "a", steps=steps, values=values, wall_times=[1.5] * 7)
+    answer = await client.get("/api/v1/scalars", params={"run": "a", "tag": "loss", "format": "csv"})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    head, *lines = answer.text.splitlines()
+    assert head == "step,wall_time,value"
+    rows = [line.split(",") for line in lines]
+    assert [int(row[0]) for row in rows] == steps
+    assert [row[2] for row in rows][1:3] == ["NaN", "-Infinity"]
+    assert np.array_equal([np.float32(row[2]) for row in rows], np.float32([float(value) for value in values]), equal_nan=True)
+    answer = await client.get(
+        "/api/v1/scalars", params={"run": "a", "tag": "loss", "format": "csv", "downsample": "candlestick"}
+    )
+    assert answer.text.splitlines()[0] == "first_steps,last_steps,counts,nans,min,q1,median,q3,max"
+
+
 async def test_an_answer_in_pieces_is_the_same_json(client, monkeypatch):
     count = 2 * limits.READ_PIECE_POINTS + 1
     values = [float(step % 1000) for step in range(count - 1)] + ["NaN"]
@@ -211,7 +269,19 @@ async def test_large_reads_do_not_pile_up_in_memory_and_who_waits_can_be_cancell
     assert most == limits.READS_AT_ONCE
 
 
-@pytest.mark.parametrize("path", ["/api/v1/runs", "/api/v1/runs?run=a", "/api/v1/scalars?run=a&tag=loss&max_points=2"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/runs",
+        "/api/v1/runs?run=a",
+        "/api/v1/scalars?run=a&tag=loss&max_points=2",
+        "/api/v1/scalars?run=a&tag=loss&downsample=candlestick&format=csv",
+        "/api/v1/texts?run=a&tag=note",
+        "/api/v1/embeddings?run=a&tag=e",
+        "/api/v1/blob?run=a&tag=graph",
+        "/api/v1/export?tag=missing",
+    ],
+)
 async def test_every_route_that_reads_files_waits_its_turn(app, client, path):
     taken = []
 
@@ -222,7 +292,7 @@ async def test_every_route_that_reads_files_waits_its_turn(app, client, path):
 
     await write(client, "a", values=[1.0, 2.0, 3.0])
     app.state.service.reads = Counted(1)
-    assert (await client.get(path)).status_code == 200
+    assert (await client.get(path)).status_code in (200, 404)
     assert taken == [path]
 
 
