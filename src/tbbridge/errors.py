@@ -7,6 +7,9 @@
     ├── MalformedBody          400  the body cannot be read at all: not JSON, truncated gzip ...
     ├── UnsupportedMedia       415  a Content-Type or Content-Encoding we do not speak
     ├── TooLarge               413  over a limit, before or after decompression
+    ├── Unauthorized           401  a token is asked for, and none came or it is not valid
+    ├── Forbidden              403  the token, or the page that asks, does not allow this
+    ├── Misdirected            421  the request was sent to a name that is not this bridge's
     ├── NotFound               404  no such run or tag
     ├── Conflict               409  what is there already stands in the way of it
     ├── BodyTimeout            408  the body did not arrive in time; retryable
@@ -130,6 +133,30 @@ class TooLarge(TBBridgeError):
     code = "too-large"
     title = "Too large"
     status = 413
+
+
+class Unauthorized(TBBridgeError):
+    """A token is asked for, and none came, or one that is not valid (any more)."""
+
+    code = "unauthorized"
+    title = "Unauthorized"
+    status = 401
+
+
+class Forbidden(TBBridgeError):
+    """The token does not allow this, or a web page of another origin asked."""
+
+    code = "forbidden"
+    title = "Forbidden"
+    status = 403
+
+
+class Misdirected(TBBridgeError):
+    """The request's Host names another machine: somebody's DNS may lead browsers here."""
+
+    code = "misdirected"
+    title = "Misdirected request"
+    status = 421
 
 
 class NotFound(TBBridgeError):

@@ -156,6 +156,14 @@ LOGS_HEARTBEAT_S: Final = 15.0
 # A reader of a stream that takes nothing for so long is let go; it may come back and go on where it was.
 LOGS_STALL_S: Final = 60.0
 
+# --- who is let in ----------------------------------------------------------------------------------------------------
+# Tokens of one bridge: each is compared with every one that comes, a third of a microsecond apiece.
+TOKENS_MAX: Final = 100
+# A token of TBBRIDGE_TOKENS that somebody made up: 20 characters of letters and digits are 100 bits, beyond any guessing.
+TOKEN_MIN_CHARACTERS: Final = 20
+# The tokens file is looked at this often, so that a revoked token is refused a second later.
+TOKENS_LOOK_S: Final = 1.0
+
 # --- the command line -------------------------------------------------------------------------------------------------
 # Open files that macOS lets a process ask for (its OPEN_MAX) although it calls its own hard limit infinite.
 FILES_ALWAYS_GRANTED: Final = 10_240

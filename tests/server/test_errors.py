@@ -11,6 +11,8 @@ import pytest
 from tbbridge.errors import StorageFailed
 from tbbridge.pipeline.door import Health
 from tbbridge.server.edge import Edge
+from tbbridge.server.guard import Guard
+from tbbridge.server.tokens import Tokens
 from tbbridge.server.totals import RequestTotals
 from tbbridge.v1 import write_pb2 as pb
 
@@ -108,7 +110,7 @@ async def test_an_answer_cut_off_by_the_stop_ends_without_a_traceback():
         sent.append(message["type"])
 
     scope = {"type": "http", "method": "GET", "headers": []}
-    request = asyncio.create_task(Edge(app, RequestTotals())(scope, None, send))
+    request = asyncio.create_task(Edge(app, RequestTotals(), Guard(Tokens(None)))(scope, None, send))
     await under_way.wait()
     request.cancel()
     await request

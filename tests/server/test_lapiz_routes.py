@@ -39,7 +39,7 @@ async def points(client, run=NAME, tag="accuracy"):
     return list(zip(series["steps"], series["values"], strict=True))
 
 
-@pytest.mark.parametrize("host", ["trainer.example:6007", "trainer.example", "[::1]:6007"])
+@pytest.mark.parametrize("host", ["trainer:6007", "trainer", "10.1.2.3:6007", "[::1]:6007"])
 async def test_health_is_what_lapizs_client_looks_at(client, settings, host):
     for path, accept in (("/health", "*/*"), ("/", "application/json")):
         answer = await client.get(path, headers={"host": host, "accept": accept})

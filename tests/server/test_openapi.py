@@ -111,7 +111,22 @@ def test_write_declares_both_forms_and_every_refusal(document):
     write = document["paths"]["/api/v1/write"]["post"]
     assert set(write["requestBody"]["content"]) == {"application/json", "application/x-protobuf"}
     assert write["requestBody"]["content"]["application/x-protobuf"]["schema"]["format"] == "binary"
-    assert set(write["responses"]) == {"200", "202", "400", "408", "413", "415", "422", "429", "500", "503", "507"}
+    assert set(write["responses"]) == {
+        "200",
+        "202",
+        "400",
+        "401",
+        "403",
+        "408",
+        "413",
+        "415",
+        "421",
+        "422",
+        "429",
+        "500",
+        "503",
+        "507",
+    }
     for status in ("429", "503", "507"):
         assert "Retry-After" in write["responses"][status]["headers"]
 

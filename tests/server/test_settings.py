@@ -14,7 +14,7 @@ NAMES = [setting.name for setting in SETTINGS]
 
 
 def test_table_covers_every_field():
-    assert [item.name for item in dataclasses.fields(ServerSettings)] == [*NAMES, "groups"]
+    assert [item.name for item in dataclasses.fields(ServerSettings)] == [*NAMES, "tokens", "groups"]
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=NAMES)

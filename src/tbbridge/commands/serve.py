@@ -16,7 +16,7 @@ DESCRIPTION = """\
 Run the bridge alone: it takes points over HTTP and writes event files below the log folder.
 
   tbbridge serve                                      on http://127.0.0.1:6007, into ./runs
-  tbbridge serve --host 0.0.0.0 --logdir /data/runs   for a whole network (there are no passwords)
+  tbbridge serve --host 0.0.0.0 --logdir /data/runs   for a whole network; see `tbbridge token`
   tensorboard --logdir /data/runs                     show them, on this machine or any that sees the folder
 
 Stop it with Ctrl-C or SIGTERM: it finishes what it has taken, closes its files and ends with exit code 0.

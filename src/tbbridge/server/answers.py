@@ -14,7 +14,16 @@ from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import Scope
 
-from tbbridge.errors import InvalidBatch, InvalidItem, InvalidQuery, ItemError, TBBridgeError, Unready, UnsupportedMedia
+from tbbridge.errors import (
+    InvalidBatch,
+    InvalidItem,
+    InvalidQuery,
+    ItemError,
+    TBBridgeError,
+    Unauthorized,
+    Unready,
+    UnsupportedMedia,
+)
 from tbbridge.wire import compression, json_v1, protobuf_v1
 from tbbridge.wire.collect import Collected
 
@@ -108,6 +117,8 @@ def problem(error: TBBridgeError, form: Form) -> Answer:
     headers: Headers = []
     if isinstance(error, Unready):
         headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
+    elif isinstance(error, Unauthorized):
+        headers.append((b"www-authenticate", b'Bearer realm="tbbridge"'))
     elif isinstance(error, UnsupportedMedia):
         headers.append((b"accept", b"application/json, application/x-protobuf"))
         headers.append((b"accept-encoding", ", ".join(compression.ENCODINGS).encode()))

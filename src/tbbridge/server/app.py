@@ -26,6 +26,7 @@ from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
 from tbbridge.server import openapi
 from tbbridge.server.answers import form_of_scope, http_problem, problem
 from tbbridge.server.edge import Edge
+from tbbridge.server.guard import own_names
 from tbbridge.server.routes import groups, logs, manage, operate, read, read_export, read_values, shared, write
 from tbbridge.server.service import Service
 from tbbridge.server.settings import ServerSettings
@@ -68,6 +69,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.opened = await open_door(settings)
+        naming = asyncio.create_task(_learn_names(service))  # not awaited: a DNS that is down takes seconds
         try:
             if not service.groups_fixed:  # read behind the door, which holds the folder's lock
                 service.groups = await asyncio.to_thread(load_groups, settings.logdir)
@@ -79,6 +81,8 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
         except BaseException:
             await _close(service)
             raise
+        finally:
+            naming.cancel()
         await _close(service)
 
     app = FastAPI(
@@ -90,7 +94,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
         redoc_url=None,
     )
     app.state.service = service
-    app.add_middleware(Edge, totals=service.totals)
+    app.add_middleware(Edge, totals=service.totals, guard=service.guard)
     app.add_exception_handler(TBBridgeError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_query)
     app.add_exception_handler(HTTPException, _answer_http)
@@ -98,6 +102,10 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
         routes.add_routes(app, service)
     openapi.install(app)
     return app
+
+
+async def _learn_names(service: Service) -> None:
+    service.guard.add_names(await asyncio.to_thread(own_names))
 
 
 async def _close(service: Service) -> None:

@@ -12,9 +12,10 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tbbridge.errors import Stopping, TBBridgeError
+from tbbridge.errors import Forbidden, Misdirected, Stopping, TBBridgeError, Unauthorized
 from tbbridge.server.answers import form_of_scope, problem, raw_problem
 from tbbridge.server.bodies import SenderGone
+from tbbridge.server.guard import Guard, Headers, preflight_answer
 from tbbridge.server.totals import RequestTotals
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,10 @@ _STOPPED = (
 class Edge:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, totals: RequestTotals) -> None:
+    def __init__(self, app: ASGIApp, totals: RequestTotals, guard: Guard) -> None:
         self.app = app
         self.totals = totals
+        self.guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -42,15 +44,25 @@ class Edge:
             return
         status = 0
         started = time.perf_counter()
+        added: Headers | None = None
 
         async def counting_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if added is not None:
+                    message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 
         try:
-            await self.app(scope, receive, counting_send)
+            added = self.guard.check(scope)
+            if added is not None and scope["method"] == "OPTIONS":
+                await _preflight(send, added)
+                status = 204
+            else:
+                await self.app(scope, receive, counting_send)
+        except (Unauthorized, Forbidden, Misdirected) as error:  # the guard's; the body is not read
+            await problem(error, form_of_scope(scope))(scope, receive, counting_send)
         except SenderGone:
             status = _SENDER_GONE
         except asyncio.CancelledError:  # the stop has waited long enough for this request; uvicorn would log a traceback
@@ -69,6 +81,11 @@ class Edge:
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self.totals.observe(method, _route(scope), status, time.perf_counter() - started)
+
+
+async def _preflight(send: Send, allowed: Headers) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": preflight_answer(allowed)})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _route(scope: Scope) -> str:

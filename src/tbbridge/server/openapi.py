@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from tbbridge import errors
 from tbbridge.errors import TBBridgeError
 from tbbridge.server.answers import JSON, PROTOBUF, problem_type
+from tbbridge.server.guard import scope_of
 from tbbridge.wire import json_v1_schema as schema
 from tbbridge.wire.json_fields import NUMBER_SCHEMA
 
@@ -35,6 +36,14 @@ TAGS: Final = [
     {"name": "operate", "description": "For whoever runs the bridge."},
 ]
 
+_SECURITY_SCHEMES: Final[dict[str, Any]] = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "Only where the bridge was started with tokens. `write` sends points, `read` reads, `admin` does all.",
+    }
+}
+
 WRITE_EXAMPLES: Final[dict[str, Any]] = {
     "one point": {"summary": "One point, its step counted by the server", "value": schema.ONE_POINT_EXAMPLE},
     "every kind": {"summary": "Every kind, with a writer so that a retry is free", "value": schema.WRITE_EXAMPLE},
@@ -50,6 +59,10 @@ _EXAMPLE_DETAILS: Final[dict[type[TBBridgeError], str]] = {
     errors.UnsupportedMedia: "the Content-Type header is missing; send application/json or application/x-protobuf",
     errors.Conflict: "there is a run 'digits/lr=1e-3' already; delete it first, or take another name",
     errors.InvalidItem: "entry '../x' has the part '', '.' or '..' in its path; nothing of the archive was taken",
+    errors.Unauthorized: "this token is not known here: mistyped, revoked, or of another bridge",
+    errors.Forbidden: "the token 'trainers' does not allow admin; ask for one that does",
+    errors.Misdirected: "this bridge is not called 'tb.example.org'; name it by its address or host name, or add the name "
+    "to --allowed-hosts",
     errors.NotFound: "there is no run 'digits/lr=1e-3'",
     errors.QueueFull: "the queue is full; send it again in a second",
     errors.Stopping: "the bridge is shutting down; send it again in a moment",
@@ -149,8 +162,10 @@ def _finished(document: dict[str, Any]) -> dict[str, Any]:
     schemas["Problem"] = found
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own error shape, which this server never answers
         schemas.pop(name, None)
-    for path in document["paths"].values():
-        for operation in path.values():
+    document["components"]["securitySchemes"] = _SECURITY_SCHEMES
+    for name, path in document["paths"].items():
+        for method, operation in path.items():
+            _guarded(operation, method.upper(), name)
             invalid = operation["responses"].get("422")
             if invalid is not None and JSON.problem_type not in invalid["content"]:
                 operation["responses"].pop("422")
@@ -158,6 +173,18 @@ def _finished(document: dict[str, Any]) -> dict[str, Any]:
     finished: dict[str, Any] = _with_number_named(document)
     finished["components"]["schemas"]["Number"] = NUMBER_SCHEMA
     return finished
+
+
+def _guarded(operation: dict[str, Any], method: str, path: str) -> None:
+    """Say what the guard, which stands before every route, may answer; and that a token is asked for if there are any."""
+    scope = scope_of(method, path)
+    kinds: list[type[TBBridgeError]] = [errors.Misdirected, errors.Forbidden]
+    if scope is not None:
+        kinds.append(errors.Unauthorized)
+        operation["security"] = [{"token": []}, {}]
+    for status, said in responses(*kinds).items():
+        operation["responses"].setdefault(str(status), said)
+    operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
 def _with_number_named(part: Any) -> Any:

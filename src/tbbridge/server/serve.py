@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import logging
 import signal
 import socket
@@ -106,6 +107,11 @@ async def _until_stopped(server: _Server, listener: socket.socket) -> None:
 def _announce(listener: socket.socket, settings: ServerSettings, on_ready: Callable[[str], None] | None) -> None:
     address = address_of(listener)
     log.info("listening on %s, writing to %s", address, settings.logdir)
+    if not settings.tokens and settings.tokens_file is None and not _is_loopback(listener.getsockname()[0]):
+        log.warning(
+            "no tokens are set: whoever reaches port %d here can read, write and delete; see `tbbridge token --help`",
+            listener.getsockname()[1],
+        )
     if on_ready is not None:
         on_ready(address)
 
@@ -183,6 +189,10 @@ def _why_not(error: OSError, host: str, port: int) -> str:
             return f"{host} is no address of this machine; try --host 127.0.0.1, or 0.0.0.0 for all its addresses"
         case _:
             return f"cannot listen on {host} port {port}: {error.strerror or error}; choose others with --host and --port"
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 
 def address_of(listener: socket.socket) -> str:

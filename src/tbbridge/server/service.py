@@ -14,7 +14,9 @@ from tbbridge import limits
 from tbbridge.errors import QueueFull, Stopping
 from tbbridge.groups import NO_GROUPS, Groups
 from tbbridge.pipeline.door import Door, Health
+from tbbridge.server.guard import Guard
 from tbbridge.server.settings import ServerSettings
+from tbbridge.server.tokens import Tokens
 from tbbridge.server.totals import RequestTotals
 from tbbridge.store.catalog import Catalog
 
@@ -50,6 +52,7 @@ class Service:
     totals: RequestTotals
     bodies: BodyBudget
     groups: Groups
+    guard: Guard
     opened: Door | None = None
     followers: int = 0  # requests that follow a log now
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: what has no end ends
@@ -60,7 +63,8 @@ class Service:
     def of(cls, settings: ServerSettings) -> Service:
         """Everything but the door, which the lifespan opens."""
         bodies = BodyBudget(settings.bodies_in_flight_max_bytes)
-        return cls(settings, Catalog(settings.logdir), RequestTotals(), bodies, settings.groups or NO_GROUPS)
+        guard = Guard(Tokens(settings.tokens_file, settings.tokens), settings.allowed_hosts, settings.allowed_origins)
+        return cls(settings, Catalog(settings.logdir), RequestTotals(), bodies, settings.groups or NO_GROUPS, guard)
 
     @property
     def groups_fixed(self) -> bool:

@@ -23,6 +23,7 @@ from tbbridge.logs.lines import read_level
 T = TypeVar("T")
 
 ENVIRONMENT_PREFIX: Final = "TBBRIDGE_"
+TOKENS_VARIABLE: Final = "TBBRIDGE_TOKENS"
 DIALECTS: Final = ("lapiz", "crayon", "pastalog")
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
 LOGS_MODES: Final = ("append", "overwrite")
@@ -37,10 +38,28 @@ def _read_path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _read_optional_path(text: str) -> Path | None:
+    return None if text == "none" else _read_path(text)
+
+
 def _read_text(text: str) -> str:
     if not text:
         raise ValueError("give a name or address")
     return text
+
+
+def _read_names(text: str) -> tuple[str, ...]:
+    names = () if text.strip().lower() == "none" else tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise ValueError("give names with commas between them, or none")
+    return names
+
+
+def _read_origins(text: str) -> tuple[str, ...]:
+    origins = _read_names(text)
+    if not all(re.fullmatch(r"https?://[^/\s]+/?", origin) for origin in origins):
+        raise ValueError("give origins such as https://dash.example.org, with commas between them, or none")
+    return origins
 
 
 def _read_dialects(text: str) -> tuple[str, ...]:
@@ -138,6 +157,8 @@ class Setting:
         """The default as one would type it."""
         if self.is_switch:
             return str(self.default).lower()
+        if self.default is None:
+            return "none"
         if isinstance(self.default, tuple):
             return ",".join(self.default) or "none"
         if self.read_text is not _read_bytes:
@@ -192,12 +213,31 @@ class ServerSettings:
     )
     host: str = _setting(
         "127.0.0.1",
-        help="Address to listen on. 0.0.0.0 takes connections from other machines; there are no passwords, mind the network.",
+        help="Address to listen on. 0.0.0.0 takes connections from other machines; set tokens then.",
         read=_read_text,
         metavar="ADDRESS",
     )
     port: int = _setting(
         6007, help="Port to listen on; 0 takes a free one.", read=_read_whole, metavar="PORT", minimum=0, maximum=65535
+    )
+    tokens_file: Path | None = _setting(
+        None,
+        help="Tokens without which nobody is let in, made by `tbbridge token new`; looked at again when it changes. "
+        "TBBRIDGE_TOKENS may hold some too.",
+        read=_read_optional_path,
+        metavar="FILE",
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        (),
+        help="Names by which this machine may be called, besides its own, addresses, and names without a dot; `*`: any.",
+        read=_read_names,
+        metavar="NAMES",
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (),
+        help="Web pages of other origins that may ask this bridge (CORS), such as https://dash.example.org.",
+        read=_read_origins,
+        metavar="ORIGINS",
     )
     queue_max_bytes: int = _setting(
         limits.QUEUE_MAX_BYTES,
@@ -306,6 +346,8 @@ class ServerSettings:
         "info", help="How much to log: " + ", ".join(LOG_LEVELS) + ".", read=_read_log_level, metavar="LEVEL"
     )
 
+    # Only in the environment, as TBBRIDGE_TOKENS: `scopes:token` each, with blanks between them. Never shown.
+    tokens: str = field(default="", repr=False)
     # Only in a settings file: the groups that no request may change. None: those that requests made.
     groups: Groups | None = None
 
@@ -357,7 +399,7 @@ def from_environment(
     Raises `InvalidSetting`, which names the flag or the variable. Other TBBRIDGE_* variables are left alone: Kubernetes makes
     some for a service's name.
     """
-    given: dict[str, object] = {"groups": file.groups}
+    given: dict[str, object] = {"groups": file.groups, "tokens": environ.get(TOKENS_VARIABLE, "")}
     for setting in SETTINGS:
         typed = (flags or {}).get(setting.name)
         if typed is not None:
