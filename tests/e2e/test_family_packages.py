@@ -161,3 +161,5 @@ def test_both_readers_and_the_read_api_have_every_point(said: Any, bridge: str, 
             histograms = viewer.ask("plugin/histograms/histograms", run="new", tag=tag)
             assert [step for _, step, _ in histograms] == steps
             assert all(sum(count for _, _, count in buckets) == {"ready": 75, "built": 5}[tag] for _, _, buckets in histograms)
+            distributions = viewer.ask("plugin/distributions/distributions", run="new", tag=tag)
+            assert [step for _, step, _ in distributions] == steps, "also from edges that are out of order"

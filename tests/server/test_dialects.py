@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tbbridge.errors import InvalidSetting
+from tbbridge.pipeline.door import Ack
 from tbbridge.server.app import build_app
 from tbbridge.server.settings import ServerSettings, from_environment
 
@@ -117,6 +118,22 @@ async def test_a_point_without_a_step_goes_on_from_the_last(client):
     assert (series["steps"], series["values"]) == ([0, 1, 2], [1, 2, 3])
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/data/scalars?xp=run&name=t", [1, 2, 3]),
+        ("/data/histograms?xp=run&name=t&tobuild=true", [1, 2, [3]]),
+        ("/data/run/run/summary", {"step": 1, "summaries": [{"tag": "t", "type": "scalar", "value": 1}]}),
+        ("/data", POINT),
+    ],
+)
+async def test_a_write_is_answered_when_it_is_on_disk(fake_client, door, settings, path, body):
+    (settings.logdir / "run").mkdir(parents=True)
+    (settings.logdir / "run" / "events.out.tfevents.1").write_bytes(b"")
+    assert (await fake_client.post(path, json=body)).status_code == 200
+    assert door.acks == [Ack.JOURNALED]
+
+
 PATHS = {
     "lapiz": ["GET /health", "GET /data/runs", "POST /data/run/r/summary", "GET /data/backup/r", "POST /backup/r"],
     "crayon": ["GET /data", "DELETE /data", "POST /data/scalars", "GET /data/histograms", "GET /backup"],
@@ -141,6 +158,16 @@ async def test_posted_data_of_a_dialect_that_is_off_is_told_how_to_switch_it_on(
         answer = await client.post("/data", json=body)
         assert answer.status_code == 400
         assert f"start the bridge with --dialects {off}" in text(answer)
+
+
+async def test_what_was_made_is_there_after_a_restart(settings):
+    for names in ([], ["experiment", "model1"]):
+        async with bridge(settings, "crayon", "pastalog") as client:
+            assert (await client.get("/data")).json() == names
+            assert (await client.post("/data", json="experiment")).status_code == (400 if names else 200)
+            assert (await client.post("/data", json={**POINT, "globalStep": len(names)})).status_code == 200
+            rows = (await client.get("/data/scalars", params={"xp": "model1", "name": "validLoss"})).json()
+            assert [row[1:] for row in rows] == [[0, 2.5], [2, 2.5]][: 1 + len(names) // 2]
 
 
 async def test_the_document_does_not_list_them(client):

@@ -66,8 +66,8 @@ class Crayon:
         query = query_of(scope)
         await self._service.door.settled()
         if "xp" not in query:
-            runs = await self._service.read(self._service.catalog.runs)
-            return Answer(crayon.encode([run.run for run in runs if run.run != ROOT_RUN]), _JSON)
+            runs = await self._service.read(self._service.catalog.names)
+            return Answer(crayon.encode([run for run in runs if run != ROOT_RUN]), _JSON)
         run = crayon.experiment(query["xp"])
         found = await self._service.read(self._service.catalog.run, run)
         named = {kind: [tag.tag for tag in found[1] if tag.kind == kind] for kind in ("scalar", "histogram")}
