@@ -87,6 +87,8 @@ LAYOUT_MAX_CHARTS: Final = 1000
 TENSOR_MAX_RANK: Final = 32
 # One log record: a traceback of a deep recursion has 100 KiB; like a text, it is read by a person.
 LOG_MESSAGE_MAX_BYTES: Final = 1 * MiB
+# Log records in one body. In protobuf an empty one takes two bytes, and here two hundred; a client's body has under 10,000.
+LOG_RECORDS_MAX: Final = 100_000
 # Python's levels go up to 50; some programs add their own above it.
 LOG_LEVEL_MAX: Final = 255
 # A dotted module path.

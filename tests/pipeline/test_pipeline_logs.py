@@ -108,6 +108,18 @@ async def test_records_below_the_level_are_taken_and_left_out(tmp_path) -> None:
     assert {name: messages(data) for name, data in log_files(tmp_path).items()} == {"a.log": ["loud"]}
 
 
+async def test_no_level_is_info_in_the_journal_too(memory_path) -> None:
+    pipeline = await open_pipeline(memory_path / "live", segment_bytes=SEGMENT_BYTES)
+    await send(pipeline, logs("a", LogRecord("m", 0), LogRecord("n", 1)))
+    shutil.copytree(memory_path / "live", memory_path / "dead")
+    await pipeline.close()
+    shutil.rmtree(memory_path / "dead" / ".tbbridge" / "logs")
+    pipeline = await open_pipeline(memory_path / "dead", segment_bytes=SEGMENT_BYTES)
+    assert log_files(memory_path / "dead") == log_files(memory_path / "live")
+    assert b" INFO     - m\n" in log_files(memory_path / "dead")["a.log"]
+    await pipeline.close()
+
+
 async def test_a_deleted_run_keeps_its_log(tmp_path) -> None:
     pipeline = await open_pipeline(tmp_path)
     await send(pipeline, logs("a", "before", columns=(scalars("loss", [1.0]),)))

@@ -393,3 +393,12 @@ def test_any_json_is_read_or_refused(anything):
                 json_v1.decode_batch(json.dumps(body).encode(), partial=partial)
             except (InvalidBatch, MalformedBody):
                 continue
+
+
+@pytest.mark.parametrize("extra", ["", ', "scalars": 5'], ids=["clean", "with a fault"])
+def test_more_log_records_than_memory_is_made_for_are_refused(monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
+    monkeypatch.setattr(limits, "LOG_RECORDS_MAX", 3)
+    logs = ", ".join(['{"message": "m"}'] * 2)
+    runs = ", ".join(f'{{"run": "{name}", "logs": [{logs}]{extra}}}' for name in "ab")
+    with pytest.raises(TooLarge, match="over 3 log records; send fewer"):
+        json_v1.decode_batch(f'{{"runs": [{runs}]}}'.encode(), partial=True)

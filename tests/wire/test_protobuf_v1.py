@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tbbridge.errors import InvalidBatch, MalformedBody
+from tbbridge import limits
+from tbbridge.errors import InvalidBatch, MalformedBody, TooLarge
 from tbbridge.model import Batch, Buckets, Histogram, LogRecord, RunBatch, ScalarColumns, Text, run_name, tag_name
 from tbbridge.v1 import write_pb2
 from tbbridge.wire.protobuf_v1 import decode_batch, encode_batch
@@ -174,3 +175,12 @@ def test_a_body_cut_anywhere_is_a_batch_or_a_clear_error_and_nothing_else() -> N
     for cut in range(len(body)):
         with contextlib.suppress(InvalidBatch, MalformedBody):
             decode_batch(body[:cut])
+
+
+def test_more_log_records_than_memory_is_made_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty record takes two bytes here, and a hundred times as much once it is read."""
+    monkeypatch.setattr(limits, "LOG_RECORDS_MAX", 5)
+    runs = [write_pb2.RunBatch(run=name, logs=[write_pb2.LogRecord()] * 3) for name in "ab"]
+    with pytest.raises(TooLarge, match="over 5 log records; send fewer"):
+        decode_batch(write_pb2.WriteRequest(runs=runs).SerializeToString(), partial=True)
+    assert decode_batch(write_pb2.WriteRequest(runs=runs[:1]).SerializeToString()).batch.points == 3

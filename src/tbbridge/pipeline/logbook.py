@@ -21,6 +21,8 @@ _BLOCK_BYTES: Final = 4096
 # A text is cut to this: each of its lines grows by an indent of four.
 _TEXT_MAX_CHARACTERS: Final = limits.TEXT_MAX_BYTES // 20
 _TEXT_TAG: Final = "logs"
+# What level 0 means, as in the protobuf message, where it cannot be told from none.
+_NO_LEVEL: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +164,16 @@ class LogKeeper:
         self._begun: set[str] = set()  # with overwrite: the runs whose log this process has begun anew
 
     def settle(self, records: Sequence[LogRecord], now: float) -> tuple[LogRecord, ...]:
-        """The records that are stored, each with its time."""
-        return tuple(
-            record if record.wall_time is not None else replace(record, wall_time=now)
+        """The records that are stored, each with its time and its level."""
+        complete = (
+            record
+            if record.wall_time is not None and record.level
+            else replace(
+                record, wall_time=now if record.wall_time is None else record.wall_time, level=record.level or _NO_LEVEL
+            )
             for record in records
-            if record.level >= self.settings.level
         )
+        return tuple(record for record in complete if record.level >= self.settings.level)
 
     def place(
         self, run: RunName, records: tuple[LogRecord, ...], checked: set[str], undo: list[Callable[[], object]]

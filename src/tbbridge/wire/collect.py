@@ -12,7 +12,7 @@ from typing import Final, TypeVar, TypeVarTuple
 import numpy as np
 
 from tbbridge import limits
-from tbbridge.errors import InvalidBatch, InvalidItem, ItemError
+from tbbridge.errors import InvalidBatch, InvalidItem, ItemError, TooLarge
 from tbbridge.model import Batch, RunBatch, ScalarColumns, TagName, join_columns
 
 # A log record that says no level, or 0, which Python's logging calls "not set".
@@ -51,12 +51,19 @@ class ItemErrors:
         self.partial = partial
         self.count = 0
         self.kept: list[ItemError] = []
+        self._logs = 0
 
     def add(self, error: ItemError) -> None:
         """Note one more wrong item."""
         self.count += 1
         if len(self.kept) < limits.REPORTED_ITEMS:
             self.kept.append(error)
+
+    def count_logs(self, count: int) -> None:
+        """Note that the body has `count` more log records. Raises `TooLarge` if they are too many."""
+        self._logs += count
+        if self._logs > limits.LOG_RECORDS_MAX:
+            raise TooLarge(f"the body has over {limits.LOG_RECORDS_MAX} log records; send fewer at a time")
 
     def attempt(self, path: str, make: Callable[[*Ts], T], *args: *Ts) -> T | None:
         """What `make(*args)` makes; or None, after noting why it could not."""

@@ -49,7 +49,7 @@ def decode_batch(body: bytes, *, partial: bool = False, groups: Groups = NO_GROU
     """A request's body as a batch. Items that are wrong raise `InvalidBatch`, or with `partial` are left out and listed.
 
     Members become the runs and tags that `groups` say. Raises `MalformedBody` if the body is not JSON, `TooLarge` if it has
-    more values than limits.JSON_MAX_VALUES.
+    more values than limits.JSON_MAX_VALUES, or more log records than limits.LOG_RECORDS_MAX.
     """
     if len(body) > limits.JSON_MAX_VALUES and _values_at_most(body) > limits.JSON_MAX_VALUES:
         message = f"the body has over {limits.JSON_MAX_VALUES} values; send fewer at a time, or use the protobuf form"
@@ -75,8 +75,10 @@ class _Unclean(Exception):
 def _decode_clean(request: schema.WriteRequest, groups: Groups) -> Collected:
     if not request.keys() <= _FIELDS_OF_REQUEST:
         raise _Unclean
+    errors = ItemErrors(partial=False)
+    errors.count_logs(sum(len(run.get("logs", ())) for run in request["runs"]))
     runs = [made for run in request["runs"] if (made := _clean_run(run, groups)) is not None]
-    return ItemErrors(partial=False).collect(runs, request.get("writer", ""), request.get("seq", 0))
+    return errors.collect(runs, request.get("writer", ""), request.get("seq", 0))
 
 
 def _clean_run(item: schema.RunBatch, groups: Groups) -> RunBatch | None:
@@ -210,6 +212,7 @@ def _careful_run(item: object, errors: ItemErrors, path: str, groups: Groups) ->
             summaries.append(summary)
     joined = errors.attempt(path, join_columns, columns + errors.columns_of(rows)) or ()
     purge = made.get("purge_step"), made.get("purge_wall_time")
+    errors.count_logs(len(lists.get("logs", [])))
     logs = tuple(_careful_logs(lists.get("logs", []), errors, path))
     run = errors.attempt(path, RunBatch, name, joined, tuple(summaries), *purge, logs, made.get("create", False))
     return None if run is None or run.is_empty else run
