@@ -23,6 +23,7 @@ SURFACE = [
     "LogHandler",
     "PointsLost",
     "Rejected",
+    "Remote",
     "Run",
     "SummaryWriter",
     "TBBridgeError",
@@ -74,6 +75,21 @@ CLIENT = {
     "put_groups": "(groups)",
     "run": "(name, step=0)",
 }
+REMOTE = {
+    "archive": "(run, file)",
+    "close": "()",
+    "delete": "(run, tag=None, *, below=False)",
+    "export": "(runs=(), tags=(), *, form='csv')",
+    "get": "(path, **query)",
+    "groups": "()",
+    "put_groups": "(groups)",
+    "rename": "(run, to)",
+    "restore": "(run, file, *, replace=False)",
+    "run": "(name)",
+    "runs": "()",
+    "scalars": "(run, tag, *, min_step=None, max_step=None, max_points=None, downsample=None)",
+    "stream": "(path, query)",
+}
 # Called by the other parts of the client, not by users.
 INTERNAL = {"end", "forget", "hand_over", "wake"}
 
@@ -110,6 +126,10 @@ def test_the_log_calls() -> None:
 @pytest.mark.parametrize("kind", [tbbridge.Client, tbbridge.AsyncClient])
 def test_both_clients_have_the_same_calls(kind: type) -> None:
     assert methods(kind) == CLIENT
+
+
+def test_the_calls_of_remote() -> None:
+    assert methods(tbbridge.Remote) == REMOTE
 
 
 def test_both_clients_take_the_same_arguments() -> None:

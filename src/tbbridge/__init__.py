@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tbbridge.client.client import Client
     from tbbridge.client.log_handler import LogHandler
     from tbbridge.client.outbox import ClientStats
+    from tbbridge.client.remote import Remote
     from tbbridge.client.run import Run
     from tbbridge.errors import InvalidItem, PointsLost, Rejected, TBBridgeError, Unavailable, WriteFailed
     from tbbridge.kinds import Buckets
@@ -32,6 +33,7 @@ __all__ = [
     "LogHandler",
     "PointsLost",
     "Rejected",
+    "Remote",
     "Run",
     "SummaryWriter",
     "TBBridgeError",
@@ -50,6 +52,7 @@ _HOMES = {
     "LogHandler": "tbbridge.client.log_handler",
     "PointsLost": "tbbridge.errors",
     "Rejected": "tbbridge.errors",
+    "Remote": "tbbridge.client.remote",
     "Run": "tbbridge.client.run",
     "SummaryWriter": "tbbridge.summary_writer.writer",
     "TBBridgeError": "tbbridge.errors",

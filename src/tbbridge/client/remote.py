@@ -126,11 +126,11 @@ class Remote:
 
     def runs(self) -> list[RunEntry]:
         """All runs, by name."""
-        return cast("list[RunEntry]", self.get("/api/v1/runs")["runs"])
+        return self._runs()
 
     def run(self, name: str) -> RunEntry:
         """One run with its tags."""
-        return cast("list[RunEntry]", self.get("/api/v1/runs", run=name)["runs"])[0]
+        return self._runs(run=name)[0]
 
     def scalars(
         self,
@@ -208,6 +208,12 @@ class Remote:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _runs(self, **query: object) -> list[RunEntry]:
+        found = self.get("/api/v1/runs", **query).get("runs")
+        if not isinstance(found, list):
+            raise Rejected(f"what answers at {self.address} is no tbbridge server; check host, port and path", status=200)
+        return cast("list[RunEntry]", found)
 
     def _json(
         self,
