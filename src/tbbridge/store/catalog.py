@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -94,7 +94,7 @@ class Catalog:
 
     def runs(self) -> list[RunInfo]:
         """All runs by name."""
-        return [_run_info(self._look(folder)) for folder in self._folders.all()]
+        return [_run_info(looked) for looked in self._look_at(self._folders.all())]
 
     def names(self) -> list[str]:
         """The names of all runs, sorted; no file is looked into."""
@@ -104,7 +104,7 @@ class Catalog:
         """One run; None if it is not there (any more)."""
         try:
             return _run_info(self._find(name))
-        except (NotFound, InvalidQuery):
+        except NotFound:
             return None
 
     def run(self, name: str) -> tuple[RunInfo, list[TagInfo]]:
@@ -115,7 +115,8 @@ class Catalog:
     def empty_runs(self) -> list[str]:
         """Names of folders below the log folder that hold no values, sorted: event files without any, or no file at all."""
         runs, vacant = self._folders.vacant()
-        without = [found.run for found in runs if found.run != ROOT_RUN and not _run_info(self._look(found)).points]
+        known = [looked for looked in self._look_at(runs) if looked.folder.run != ROOT_RUN]
+        without = [looked.folder.run for looked in known if not _run_info(looked).points]
         return sorted({*without, *vacant})
 
     # --- what a tag holds -----------------------------------------------------------------------------------------------
@@ -267,6 +268,18 @@ class Catalog:
                 continue
         return self._look(self._folders.one(name), None if begin is None else begin())
 
+    def _look_at(self, folders: Sequence[RunFolder]) -> Iterator[_Looked]:
+        """Look at runs that were found a moment ago, wherever they are now; those that are gone are left out."""
+        for folder in folders:
+            try:
+                looked = self._look(folder, strict=True)
+            except _Moved:
+                try:
+                    looked = self._find(folder.run)
+                except NotFound:
+                    continue
+            yield looked
+
     def _look(self, folder: RunFolder, collect: Collect | None = None, *, strict: bool = False) -> _Looked:
         tags: dict[TagKey, TagTotals] = {}
         size = 0
@@ -283,7 +296,7 @@ class Catalog:
                 for key, totals in index.tags.items():
                     tags[key] = tags[key].joined(totals) if key in tags else totals.copied()
             before = index
-        embeddings = read_embeddings(folder.folder) if folder.has_projector else []
+        embeddings = [] if folder.projector is None else read_embeddings(folder.projector)
         for one in embeddings:
             size += one.size_bytes
             totals = TagTotals(1, one.step, one.step, one.wall_time, one.wall_time)

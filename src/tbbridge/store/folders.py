@@ -23,12 +23,11 @@ ROOT_RUN: Final = "."
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """One run: the folder that holds its files now (its own, or under a veil) and its event files in the order of reading."""
+    """One run: its event files in the order of reading, in its own folder and under its veil."""
 
     run: str
-    folder: Path
     events: tuple[Path, ...]
-    has_projector: bool  # it holds a projector_config.pbtxt
+    projector: Path | None  # the folder that holds its projector_config.pbtxt
 
 
 class Folders:
@@ -44,9 +43,10 @@ class Folders:
 
     def one(self, name: str) -> RunFolder:
         """The run of this name. Raises `NotFound`, or `InvalidQuery` for a name that cannot be."""
+        own = self._own(name)
         veil = layout.veils(self._logdir).get(name)
-        folder = self._own(name) if veil is None else veil
-        found = _of_entries(name, folder, _entries(folder), veiled=veil is not None)
+        veiled = [] if veil is None else _entries(veil)  # before its own: a file that is lifted meanwhile is there then
+        found = _run_folder(name, _entries(own), veiled)
         if found is None:
             raise NotFound(f"there is no run {name!a}{did_you_mean(name, [known.run for known in self.all()])}")
         return found
@@ -77,11 +77,7 @@ class Folders:
 
     def _walk(self, vacant: list[str]) -> Iterator[RunFolder]:
         """The runs in no order; `vacant` gets the names of folders without any file, in no order either."""
-        veils = layout.veils(self._logdir)
-        for name, folder in veils.items():
-            found = _of_entries(name, folder, _entries(folder), veiled=True)
-            if found is not None:
-                yield found
+        veiled = {name: _entries(folder) for name, folder in layout.veils(self._logdir).items()}
         filled: set[str] = set()
         seen: list[str] = []
         pending = [(ROOT_RUN, self._logdir)]
@@ -98,10 +94,14 @@ class Folders:
                         pending.append((below, Path(entry.path)))
                 else:
                     filled.add(name)
-            if name not in veils and is_run(name):
-                found = _of_entries(name, folder, entries, veiled=False)
+            if is_run(name):
+                found = _run_folder(name, entries, veiled.pop(name, []))
                 if found is not None:
                     yield found
+        for name, entries in veiled.items():  # those that have no folder of their own now
+            found = _run_folder(name, [], entries)
+            if found is not None:
+                yield found
         # Parents come before what is below them, so going backwards each folder is done when its parent's turn comes.
         for name in reversed(seen):
             if name not in filled:
@@ -128,19 +128,23 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {' or '.join(ascii(match) for match in matches)}?" if matches else ""
 
 
-def _of_entries(name: str, folder: Path, entries: Sequence[os.DirEntry[str]], *, veiled: bool) -> RunFolder | None:
+def _run_folder(name: str, own: Sequence[os.DirEntry[str]], veiled: Sequence[os.DirEntry[str]]) -> RunFolder | None:
+    """The run that the entries of its own folder and of its veil make up; None if there is no event file.
+
+    A veil is lifted file by file, so both hold some then. A file that was moved after it was seen is not there any more when it
+    is opened; whoever opens it looks again.
+    """
     files = []
-    has_projector = False
-    for entry in entries:
-        lifted = layout.lifted_name(entry.name) if veiled else entry.name
-        if layout.is_event_file(lifted):
-            if entry.is_file(follow_symlinks=False):
-                files.append((lifted, Path(entry.path)))
-        elif entry.name == PROJECTOR_CONFIG:
-            has_projector = entry.is_file(follow_symlinks=False)
-    if not files:
-        return None
-    return RunFolder(name, folder, tuple(path for _, path in sorted(files)), has_projector)
+    folder = None
+    for entries, is_veil in ((veiled, True), (own, False)):
+        for entry in entries:
+            lifted = layout.lifted_name(entry.name) if is_veil else entry.name
+            if layout.is_event_file(lifted):
+                if entry.is_file(follow_symlinks=False):
+                    files.append((lifted, Path(entry.path)))
+            elif entry.name == PROJECTOR_CONFIG and folder is None and entry.is_file(follow_symlinks=False):
+                folder = Path(entry.path).parent
+    return RunFolder(name, tuple(path for _, path in sorted(files)), folder) if files else None
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
