@@ -25,7 +25,6 @@ from tbbridge.model import (
     Embedding,
     Histogram,
     Int64s,
-    LogRecord,
     RunBatch,
     RunName,
     ScalarColumns,
@@ -33,7 +32,7 @@ from tbbridge.model import (
 )
 from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, SettledChange, renamed
 from tbbridge.pipeline.kind import Kind, kind_of
-from tbbridge.pipeline.logbook import Lines, Logbook, LogFile, LogKeeper
+from tbbridge.pipeline.logbook import Lines, Logbook, LogFile, LogKeeper, LogSettling
 
 
 @dataclass(slots=True)
@@ -223,12 +222,12 @@ class Settlement:
                 return Settled(None)
         savepoint = len(self._undo)
         settling = _Settling(self._ledger, self._folders, self._now, self._next_index, self._undo)
-        settling.take_logs(batch, self._keeper)
-        settling.take(batch, self._keeper, partial=partial)
+        logs = LogSettling(batch, self._keeper, self._now)
+        settling.take(batch, logs, partial=partial)
         if settling.errors and not partial:
             self._undo_to(savepoint)
             raise InvalidBatch(settling.errors)
-        lines, dropped = settling.place_logs(self._keeper, self._checked_logs)
+        lines, dropped = logs.place(self._checked_logs, self._undo)
         if batch.writer:
             self._marks[batch.writer] = batch.seq
         batches = tuple(settling.batches)
@@ -244,8 +243,7 @@ class Settlement:
             dropped,
         )
         self._next_index += 1
-        accepted = settling.accepted()
-        return Settled(entry, accepted, settling.regressions, tuple(settling.errors), tuple(settling.warnings))
+        return Settled(entry, logs.accepted(batches), settling.regressions, tuple(settling.errors), tuple(settling.warnings))
 
     def keep(self) -> None:
         """The journal holds them."""
@@ -283,47 +281,15 @@ class _Settling:
         self.errors: list[ItemError] = []
         self.warnings: list[ItemWarning] = []
         self.regressions = 0
-        self.records = 0  # log records, those below the level that is stored too: nobody has to send them again
-        self._texts: dict[RunName, int] = {}  # made of them, and not counted again
-        self._logs: dict[RunName, tuple[LogRecord, ...]] = {}
 
-    def take_logs(self, batch: Batch, keeper: LogKeeper) -> None:
-        """Settle the log records, before what else their runs hold: with `logs_to_text` they become a part of that."""
-        for asked in batch.runs:
-            if asked.logs:
-                self.records += len(asked.logs)
-                records = keeper.settle(asked.logs, self._now)
-                if records:
-                    self._logs[asked.run] = records
-
-    def place_logs(self, keeper: LogKeeper, checked: set[str]) -> tuple[tuple[Lines, ...], tuple[LogFile, ...]]:
-        """Where the log records go, now that nothing can be refused any more."""
-        placed = [keeper.place(run, records, checked, self._undo) for run, records in self._logs.items()]
-        return tuple(lines for lines, _ in placed), tuple(file for _, files in placed for file in files)
-
-    def accepted(self) -> int:
-        """How many of the values that were sent are taken."""
-        return self.records + sum(batch.points - self._texts.get(batch.run, 0) for batch in self.batches)
-
-    def _with_texts(self, asked: RunBatch, known: Run | None, keeper: LogKeeper) -> RunBatch:
-        """`asked` with its log records as texts too, if the settings say so; but never in the way of values of another kind."""
-        texts = keeper.texts(self._logs.get(asked.run, ()))
-        if not texts:
-            return asked
-        others: set[str] = {column.tag for column in asked.scalars}
-        others |= {summary.tag for summary in asked.summaries if kind_of(summary) is not Kind.TEXT}
-        others |= {tag for tag, (kind, _) in known.tags.items() if kind is not Kind.TEXT} if known is not None else set()
-        shown = [text for text in texts if text.tag not in others]
-        self._texts[asked.run] = len(shown)
-        return replace(asked, summaries=(*asked.summaries, *shown))
-
-    def take(self, batch: Batch, keeper: LogKeeper, *, partial: bool) -> None:
+    def take(self, batch: Batch, logs: LogSettling, *, partial: bool) -> None:
         found: list[tuple[RunBatch, Run | None]] = []
         for asked in batch.runs:
             known = self._ledger.runs.get(asked.run)
             if known is not None and not self._is_live(known):
                 known = None
-            settled = self._run(self._with_texts(asked, known, keeper), known, f"runs[run={asked.run!a}]")
+            complete = logs.with_texts(asked, {} if known is None else known.tags)
+            settled = self._run(complete, known, f"runs[run={asked.run!a}]")
             if not settled.is_empty:
                 found.append((settled, known))
         if self.errors and not partial:

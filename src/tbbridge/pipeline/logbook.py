@@ -8,13 +8,14 @@ in as `LogFolder`. What follows: ledger.py settles a batch with it, logfiles.py 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from tbbridge import limits
 from tbbridge.logs.lines import encode_record, level_name
-from tbbridge.model import LogRecord, RunName, TagName, Text, tag_name
+from tbbridge.model import Batch, LogRecord, RunBatch, RunName, TagName, Text, tag_name
+from tbbridge.pipeline.kind import Kind, kind_of
 
 # What a file costs on the disk at least. Counted so, the bound on bytes is one on the number of files too.
 _BLOCK_BYTES: Final = 4096
@@ -225,12 +226,44 @@ class LogKeeper:
             dropped.append(oldest)
         return dropped
 
-    def texts(self, records: Iterable[LogRecord]) -> list[Text]:
-        """The records as TensorBoard shows them, if the settings say so: one text each, under its logger's tag."""
-        return [_text(record) for record in records] if self.settings.to_text else []
+
+class LogSettling:
+    """The log records of one batch, on their way to a place."""
+
+    def __init__(self, batch: Batch, keeper: LogKeeper, now: float) -> None:
+        self._keeper = keeper
+        self._sent = 0
+        self._logs: dict[RunName, tuple[LogRecord, ...]] = {}
+        self._texts: dict[RunName, int] = {}
+        for run in batch.runs:
+            if run.logs:
+                self._sent += len(run.logs)
+                records = keeper.settle(run.logs, now)
+                if records:
+                    self._logs[run.run] = records
+
+    def with_texts(self, run: RunBatch, tags: Mapping[str, tuple[Kind, int]]) -> RunBatch:
+        """`run` with its log records as texts too, if the settings say so; never in the way of other values or of `tags`."""
+        if run.run not in self._logs or not self._keeper.settings.to_text:
+            return run
+        others: set[str] = {column.tag for column in run.scalars}
+        others |= {summary.tag for summary in run.summaries if kind_of(summary) is not Kind.TEXT}
+        others |= {tag for tag, (kind, _) in tags.items() if kind is not Kind.TEXT}
+        shown = [text for text in map(_text, self._logs[run.run]) if text.tag not in others]
+        self._texts[run.run] = len(shown)
+        return replace(run, summaries=(*run.summaries, *shown))
+
+    def place(self, checked: set[str], undo: list[Callable[[], object]]) -> tuple[tuple[Lines, ...], tuple[LogFile, ...]]:
+        """Where the records go, and which files go for them; for the time when nothing can be refused any more."""
+        placed = [self._keeper.place(run, records, checked, undo) for run, records in self._logs.items()]
+        return tuple(lines for lines, _ in placed), tuple(file for _, files in placed for file in files)
+
+    def accepted(self, batches: Iterable[RunBatch]) -> int:
+        """How many of the values that were sent are taken: those below the level that is stored too, nobody has to repeat them."""
+        return self._sent + sum(batch.points - self._texts.get(batch.run, 0) for batch in batches)
 
 
-def text_tag(record: LogRecord) -> TagName:
+def _tag(record: LogRecord) -> TagName:
     """The tag of a record's text."""
     return tag_name(f"{_TEXT_TAG}/{record.logger}" if record.logger else _TEXT_TAG)
 
@@ -241,7 +274,7 @@ def _text(record: LogRecord) -> Text:
         message = message[:_TEXT_MAX_CHARACTERS] + " [cut here; the log has all of it]"
     # Indented by four it is code to Markdown, which leaves it as it is.
     lines = f"{level_name(record.level)} {message}".replace("\r", "\n").split("\n")
-    return Text(text_tag(record), "\n".join("    " + line for line in lines), None, record.wall_time)
+    return Text(_tag(record), "\n".join("    " + line for line in lines), None, record.wall_time)
 
 
 def _cost(length: int) -> int:
