@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import json
 import shutil
 import zipfile
 
+import httpx
 import pytest
 
+from tbbridge import limits
 from tbbridge.errors import QueueFull, Stopping, StorageFailed
+from tbbridge.server.app import build_app
 from tbbridge.store.known_runs import KnownRuns
 
 JSON = {"content-type": "application/json"}
@@ -135,6 +139,13 @@ async def test_a_long_series_comes_in_one_piece_of_json(foo):
     answer = await foo.get("/data/scalars", params=FOO_BAR)
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == [[2.0, step, 1.0] for step in range(count)]
+
+
+async def test_more_points_than_one_answer_holds_are_refused_with_the_way_to_them(foo, monkeypatch):
+    monkeypatch.setattr(limits, "READ_MAX_POINTS", 2)
+    for step in range(3):
+        ok(await foo.post("/data/scalars", params=FOO_BAR, json=[1, step, 3]))
+    refused(await foo.get("/data/scalars", params=FOO_BAR), "3 points are too many for one answer; ask /api/v1/scalars")
 
 
 @pytest.mark.parametrize(
@@ -321,6 +332,49 @@ async def test_a_web_page_cannot_restore_by_a_form(foo):
     assert "may not ask this bridge" in answer.text
 
 
+async def test_an_archive_over_the_limit_is_refused_by_its_head_or_while_it_comes(settings):
+    app = build_app(dataclasses.replace(settings, archive_max_bytes=limits.MiB))
+    transport = httpx.ASGITransport(app)
+    params, zipped = {"xp": "new", "force": "true"}, {"content-type": "application/zip"}
+
+    async def pieces():
+        for _ in range(20):
+            yield bytes(64 * limits.KiB)
+
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
+        for content in (bytes(limits.MiB + 1), pieces()):
+            refused(await client.post("/backup", params=params, content=content, headers=zipped), "1048576")
+        encoded = {**zipped, "content-encoding": "gzip"}
+        refused(await client.post("/backup", params=params, content=b"x", headers=encoded), "without a Content-Encoding")
+        assert (await client.get("/data")).json() == []
+
+
+async def test_a_sender_that_goes_away_in_the_middle_of_a_form_leaves_nothing(app, foo, settings):
+    head = b'--x\r\nContent-Disposition: form-data; name="archive"; filename="a.zip"\r\n\r\n' + bytes(300_000)
+    messages = [{"type": "http.request", "body": head, "more_body": True}, {"type": "http.disconnect"}]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/backup",
+        "raw_path": b"/backup",
+        "query_string": b"xp=new&force=true",
+        "headers": [(b"content-type", b"multipart/form-data; boundary=x")],
+    }
+    sent = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    await app(scope, receive, send)
+    assert (messages, sent) == ([], [])
+    staged = settings.logdir / ".tbbridge" / "staged"
+    assert not staged.exists() or list(staged.iterdir()) == []
+    assert (await foo.get("/data")).json() == ["foo"]
+
+
 async def test_a_backup_of_what_is_not_there_is_refused(client):
     refused(await client.get("/backup", params={"xp": "nope"}), "there is no run 'nope'")
     refused(await client.get("/backup"), "missing or empty")
@@ -352,6 +406,16 @@ def test_a_run_is_known_until_its_folder_changes(tmp_path):
     file.unlink()
     assert not runs.is_known("a/b")
     assert not runs.look("a/b")
+
+
+def test_no_more_runs_are_remembered_than_may_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "KNOWN_RUNS_KEPT", 2)
+    runs = KnownRuns(tmp_path)
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "events.out.tfevents.1").write_bytes(b"")
+        assert runs.look(name)
+    assert [runs.is_known(name) for name in "abc"] == [False, False, True]
 
 
 def test_a_run_behind_a_link_is_none(tmp_path):
