@@ -98,6 +98,27 @@ def test_a_veiled_run_is_archived_under_its_own_names(logdir: Path) -> None:
     assert zipped(logdir, "a/b") == whole
 
 
+def test_a_run_whose_veil_is_being_lifted_is_archived_whole(logdir: Path) -> None:
+    """File by file: some are in its folder already."""
+    whole = zipped(logdir, "a/b")
+    veil = logdir / ".tbbridge" / "veils" / "1"
+    (veil / "files").mkdir(parents=True)
+    (veil / "run").write_text("a/b")
+    (logdir / "a" / "b" / EVENTS).rename(veil / "files" / veiled_name(EVENTS))
+    (logdir / "a" / "b" / "plugins").rename(veil / "files" / "plugins")
+    assert zipped(logdir, "a/b") == whole
+
+
+def test_a_file_that_somebody_made_in_place_of_a_veiled_one_is_kept_too(logdir: Path) -> None:
+    veil = logdir / ".tbbridge" / "veils" / "1"
+    (veil / "files").mkdir(parents=True)
+    (veil / "run").write_text("a/b")
+    (veil / "files" / veiled_name(EVENTS)).write_bytes(b"ours")
+    names = {entry.name: entry.size for entry in archive_entries(logdir, "a/b")}
+    assert names[EVENTS] == 4
+    assert names[EVENTS + ".1"] == (logdir / "a" / "b" / EVENTS).stat().st_size
+
+
 def test_a_veil_that_is_lifted_meanwhile_does_not_break_it(logdir: Path) -> None:
     whole = zipped(logdir, "a/b")
     run, veil = logdir / "a" / "b", logdir / ".tbbridge" / "veils" / "1"

@@ -60,28 +60,56 @@ class Entry:
     mtime: float
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of a run's as it was found, and its own name."""
+
+    name: str
+    path: Path
+    elsewhere: Path
+    identity: tuple[int, int]
+    size: int
+    mtime: float
+
+
+def _file(folder: Path, path: PurePosixPath, own: Path) -> _File | None:
+    """None if it was deleted a moment ago."""
+    veiled = folder != own
+    lifted = PurePosixPath(*map(lifted_name, path.parts)) if veiled else path
+    for place in (folder / path, own / lifted):
+        try:
+            said = place.lstat()
+        except OSError:
+            continue
+        return _File(str(lifted), folder / path, own / lifted, (said.st_dev, said.st_ino), said.st_size, said.st_mtime)
+    return None
+
+
 def archive_entries(logdir: Path, run: str, prefix: str = "") -> tuple[Entry, ...]:
     """What belongs to `run`, at its length of now; names in the archive start with `prefix` and a slash, if it is given.
 
     Raises `NotFound`, `InvalidQuery` for a name that cannot be, and `Conflict` for a run of more files than could come back.
     """
     own = _folder_of(logdir, run)
-    folder = veils(logdir).get(run, own)
-    entries = []
-    for path in own_files(folder):
-        lifted = PurePosixPath(*(lifted_name(part) for part in path.parts))
-        try:
-            said = (folder / path).lstat()
-        except OSError:
-            said = None
-        if said is None:
-            try:
-                said = (own / lifted).lstat()
-            except OSError:
-                continue  # deleted a moment ago
-        name = f"{prefix}/{lifted}" if prefix else str(lifted)
-        identity = (said.st_dev, said.st_ino)
-        entries.append(Entry(name, folder / path, own / lifted, identity, said.st_size, said.st_mtime))
+    # The veil first: it is lifted file by file, and what moves while we look is then seen in one of the two, or in both.
+    veil = veils(logdir).get(run)
+    found: dict[str, _File] = {}
+    lifted: set[tuple[int, int]] = set()
+    for folder in (own,) if veil is None else (veil, own):
+        for path in own_files(folder):
+            file = _file(folder, path, own)
+            if file is None or (folder == own and file.identity in lifted):
+                continue
+            if folder != own:
+                lifted.add(file.identity)
+            name = file.name
+            while name in found:  # somebody made a file of this name while the run was veiled; the pipeline keeps both, too
+                name += ".1"
+            found[name] = file
+    entries = [
+        Entry(f"{prefix}/{name}" if prefix else name, file.path, file.elsewhere, file.identity, file.size, file.mtime)
+        for name, file in found.items()
+    ]
     if not entries:
         raise NotFound(f"there is no run {run!a}, or it holds nothing yet")
     if len(entries) > limits.ARCHIVE_MAX_ENTRIES:
