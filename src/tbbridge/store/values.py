@@ -221,7 +221,7 @@ def tensor(stored: StoredValue) -> StoredTensor | None:
         strings = [raw.decode(errors="replace") for raw in found.string_val]
         return StoredTensor(stored.wall_time, stored.step, "string", shape, b"", strings)
     if found.dtype == pb.DT_BFLOAT16:  # numpy has no such type
-        raw = found.tensor_content or np.array(found.half_val, "<u2").tobytes()
+        raw = found.tensor_content or _halves(found).tobytes()
         return StoredTensor(stored.wall_time, stored.step, "bfloat16", shape, raw, None)
     array = array_of(found)
     if array is None:
@@ -266,13 +266,20 @@ def hparams(stored: StoredValue) -> StoredHParams | None:
             values = {name: _number_or_text(start.hparams[name]) for name in sorted(start.hparams)}
             return StoredHParams(stored.wall_time, stored.step, values, start.group_name, None, None)
         case "session_end_info":
-            status = plugins_pb2.Status.Name(data.session_end_info.status).removeprefix("STATUS_").lower()
+            status = _STATUS.get(data.session_end_info.status, "unknown")
             return StoredHParams(stored.wall_time, stored.step, None, None, status, None)
         case "experiment":
             metrics = [info.name.tag for info in data.experiment.metric_infos]
             return StoredHParams(stored.wall_time, stored.step, None, None, None, metrics)
         case _:
             return None
+
+
+_STATUS: Final = {
+    plugins_pb2.STATUS_SUCCESS: "success",
+    plugins_pb2.STATUS_FAILURE: "failure",
+    plugins_pb2.STATUS_RUNNING: "running",
+}
 
 
 def _number_or_text(value: Any) -> bool | float | str | None:
@@ -332,11 +339,16 @@ def array_of(tensor: pb.TensorProto) -> Array | None:
         return np.frombuffer(tensor.tensor_content, kind).reshape(shape)
     given = getattr(tensor, name)
     if name == "half_val":
-        flat = np.array(given, "<u2").view("<f2")
+        flat = _halves(tensor).view("<f2")
     elif name in ("scomplex_val", "dcomplex_val"):
-        flat = np.array(given, "<f4" if name == "scomplex_val" else "<f8").view(kind)
+        flat = np.array(given[: len(given) // 2 * 2], "<f4" if name == "scomplex_val" else "<f8").view(kind)
     else:
         flat = np.array(given, np.int64 if name == "int_val" else kind).astype(kind)
     if len(flat) == 1 and 1 < count <= limits.TENSOR_REPEATED_MAX:
         flat = np.repeat(flat, count)  # TensorFlow's short form of an array whose elements are all the same
     return flat.reshape(shape) if len(flat) == count else None
+
+
+def _halves(tensor: pb.TensorProto) -> NDArray[np.uint16]:
+    """Numbers of 16 bits as their bits, which stand in a field of 32."""
+    return np.array(tensor.half_val, np.int64).astype("<u2")

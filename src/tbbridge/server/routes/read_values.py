@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from tbbridge.errors import InvalidQuery, ItemError, NotFound
@@ -211,9 +212,10 @@ def _meshes(catalog: Catalog, query: ValuesQuery) -> list[dict[str, Any]]:
 
 
 def _parsed(config: str) -> object:
-    """A mesh's configuration; None if it is no JSON object, as for TensorBoard's page."""
+    """A mesh's configuration; None if it is no JSON object, or nested so deeply that it cannot be written again."""
     try:
         found = json.loads(config or "{}")
+        to_json(found, inf_nan_mode="strings")
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
