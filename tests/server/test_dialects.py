@@ -192,6 +192,7 @@ async def test_their_requests_are_counted_by_path_and_status(client):
     [
         ("none", ()),
         ("None", ()),
+        (" ", ()),
         ("crayon", ("crayon",)),
         ("crayon, LAPIZ", ("crayon", "lapiz")),
         ("lapiz,crayon,pastalog", ("lapiz", "crayon", "pastalog")),
