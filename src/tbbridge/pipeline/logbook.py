@@ -259,7 +259,7 @@ class LogSettling:
         return tuple(lines for lines, _ in placed), tuple(file for _, files in placed for file in files)
 
     def accepted(self, batches: Iterable[RunBatch]) -> int:
-        """How many of the values that were sent are taken: those below the level that is stored too, nobody has to repeat them."""
+        """How many of the values that were sent are taken, those below the level that is stored: nobody need repeat them."""
         return self._sent + sum(batch.points - self._texts.get(batch.run, 0) for batch in batches)
 
 
