@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 from fastapi import FastAPI
@@ -22,11 +22,12 @@ from starlette.types import Receive, Scope, Send
 from tbbridge import limits
 from tbbridge.errors import InvalidItem, TBBridgeError, Unready, UnsupportedMedia
 from tbbridge.model import Batch
-from tbbridge.pipeline.door import Ack
 from tbbridge.server.answers import Answer, Headers
 from tbbridge.server.bodies import BodyHead, body_of, read_head
 from tbbridge.server.routes.write import DirectRoute
 from tbbridge.server.service import Service
+
+T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Scope, Receive], Awaitable[Response]]
 Refusal: TypeAlias = Callable[[TBBridgeError], Response]
@@ -137,18 +138,16 @@ def json_head(scope: Scope) -> BodyHead:
     return head
 
 
-async def write(
-    scope: Scope, receive: Receive, service: Service, decode: Callable[[bytes], Batch], *, ack: Ack = Ack.JOURNALED
-) -> None:
-    """Decode the request's JSON body and store what it holds."""
-    async with body_of(json_head(scope), receive, service) as body:
-        batch = await decoded(body, decode)
+async def write(scope: Scope, receive: Receive, service: Service, decode: Callable[[bytes], Batch]) -> None:
+    """Decode the request's JSON body, and store what it holds; all of it is on disk when this returns."""
+    batch = await read_json(scope, receive, service, decode)
     if batch.runs:
-        await service.door.submit(batch, ack=ack)
+        await service.door.submit(batch)
 
 
-async def decoded(body: bytes, decode: Callable[[bytes], Batch]) -> Batch:
-    """What `decode` makes of `body`; a long one in a thread, so that other requests go on."""
-    if len(body) <= limits.DECODE_INLINE_MAX_BYTES:
-        return decode(body)
-    return await asyncio.to_thread(decode, body)
+async def read_json(scope: Scope, receive: Receive, service: Service, decode: Callable[[bytes], T]) -> T:
+    """What `decode` makes of the request's JSON body; of a long one in a thread, so that other requests go on."""
+    async with body_of(json_head(scope), receive, service) as body:
+        if len(body) <= limits.DECODE_INLINE_MAX_BYTES:
+            return decode(body)
+        return await asyncio.to_thread(decode, body)

@@ -49,7 +49,7 @@ def _read_text(text: str) -> str:
 
 
 def _read_names(text: str) -> tuple[str, ...]:
-    names = () if text.strip().lower() in ("", "none") else tuple(name.strip() for name in text.split(","))
+    names = () if text.strip().lower() == "none" else tuple(name.strip() for name in text.split(","))
     if not all(names):
         raise ValueError("give names with commas between them, or none")
     return names

@@ -14,8 +14,7 @@ from starlette.types import Receive, Scope
 
 from tbbridge.errors import InvalidItem
 from tbbridge.server.answers import Answer
-from tbbridge.server.bodies import body_of
-from tbbridge.server.dialects import Handler, add_route, always_400, json_head, plain
+from tbbridge.server.dialects import Handler, add_route, always_400, plain, read_json
 from tbbridge.server.routes.backups import Backups
 from tbbridge.server.routes.crayon import Crayon
 from tbbridge.server.routes.lapiz import Lapiz
@@ -95,8 +94,7 @@ class _Data:
         self._takes_points = takes_points
 
     async def post(self, scope: Scope, receive: Receive) -> Response:
-        async with body_of(json_head(scope), receive, self._service) as body:
-            came = family.parse(body, _HINT)
+        came = await read_json(scope, receive, self._service, lambda body: family.parse(body, _HINT))
         match came:
             case str() if self._crayon is not None:
                 return await self._crayon.create(came)
