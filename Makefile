@@ -7,9 +7,10 @@ BIN := .venv/bin
 # xdist: two workers are right for two cores and polite on more; whole files go to one worker, since the files in
 # tests/e2e share one TensorBoard among their tests.
 TEST_WORKERS ?= 2
+MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench proto clean
+.PHONY: help up test lint fuzz bench proto clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +25,9 @@ lint: .venv/.installed-dev  ## check style, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+
+fuzz: .venv/.installed-dev  ## try random inputs for MINUTES (default 5), and print what was tried (ARGS go to pytest)
+	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/fuzz --timeout 0 -n $(TEST_WORKERS) --dist load $(ARGS)
 
 bench: .venv/.installed-dev  ## measure, and print the table of ratios
 	$(BIN)/python -m benchmarks $(ARGS)
