@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import math
+import threading
 
 import numpy as np
 import pytest
 from tensorboardX import SummaryWriter
 
 from tbbridge import limits
+from tbbridge.server.routes.read_export import _streamed
+from tbbridge.server.service import Service
 from tbbridge.store.catalog import Catalog
 from tbbridge.store.export import export_tensorboard_json
 
@@ -166,3 +170,32 @@ def test_a_large_tag_is_never_held_as_a_whole(tmp_path, monkeypatch):
     pieces = list(export_tensorboard_json(Catalog(tmp_path), ["x"], None))
     assert max(map(len, pieces)) < 10_000
     assert [point[1] for point in json.loads(b"".join(pieces))["x/loss"]] == list(range(2000))
+
+
+@pytest.mark.parametrize("under_way", [False, True])
+async def test_a_receiver_that_goes_away_leaves_no_file_open(settings, under_way):
+    """Whether it goes between two pieces, or while a thread makes the next one."""
+    closed, loop = asyncio.Event(), asyncio.get_running_loop()
+    making, go_on = threading.Event(), threading.Event()
+
+    def pieces():
+        try:
+            while True:
+                yield b"x" * limits.EXPORT_PIECE_BYTES
+                making.set()
+                go_on.wait(60)
+        finally:
+            loop.call_soon_threadsafe(closed.set)
+
+    answer = _streamed(Service.of(settings), b"head", pieces())
+    assert [await anext(answer), len(await anext(answer))] == [b"head", limits.EXPORT_PIECE_BYTES]
+    if under_way:
+        waiting = asyncio.create_task(anext(answer))
+        await asyncio.to_thread(making.wait, 60)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not closed.is_set()
+        go_on.set()
+    await answer.aclose()
+    await asyncio.wait_for(closed.wait(), 60)

@@ -13,6 +13,7 @@ from tensorboardX import SummaryWriter
 
 from tbbridge import limits
 from tbbridge.model import Audio, Batch, Image, RunBatch, Text, run_name, tag_name
+from tbbridge.server.routes.read_values import _parsed
 from tbbridge.wire.protobuf_v1 import encode_batch
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -278,3 +279,19 @@ async def test_what_a_foreign_file_calls_an_image_never_runs_as_a_page(client, c
         assert await blob(client, "evil") == ("application/octet-stream", content)
     else:
         assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("config", "parsed"),
+    [
+        ("", {}),
+        ('{"camera": {"fov": 75}}', {"camera": {"fov": 75}}),
+        ("[1]", None),
+        ("not json", None),
+        ("[" * 100_000, None),
+        ('{"a":' * 900 + "1" + "}" * 900, None),
+    ],
+)
+def test_a_meshs_configuration_that_cannot_be_answered_is_none(config, parsed):
+    """Python reads deeper JSON than can be written again."""
+    assert _parsed(config) == parsed

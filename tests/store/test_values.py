@@ -84,11 +84,16 @@ def test_one_number_for_all_is_repeated_within_a_bound():
 
 def test_a_tensor_that_does_not_fill_its_shape_is_none():
     proto = pb.TensorProto(dtype=pb.DT_FLOAT, tensor_content=b"1234")
-    for sizes in ((2,), (-1,), (2**62, 2**62), (0,)):
+    for sizes in ((2,), (-1,), (2**62, 2**62), (0,), (1,) * 100):
         del proto.tensor_shape.dim[:]
         for size in sizes:
             proto.tensor_shape.dim.add(size=size)
         assert array_of(proto) is None
+    proto.tensor_content = b""
+    del proto.tensor_shape.dim[:]
+    for size in (0, 2**62):
+        proto.tensor_shape.dim.add(size=size)
+    assert array_of(proto) is None
 
 
 def test_labels_of_clips_are_left_out():

@@ -336,7 +336,7 @@ def array_of(tensor: pb.TensorProto) -> Array | None:
     if tensor.tensor_content:
         if len(tensor.tensor_content) != count * np.dtype(kind).itemsize:
             return None
-        return np.frombuffer(tensor.tensor_content, kind).reshape(shape)
+        return _shaped(np.frombuffer(tensor.tensor_content, kind), shape)
     given = getattr(tensor, name)
     if name == "half_val":
         flat = _halves(tensor).view("<f2")
@@ -346,7 +346,14 @@ def array_of(tensor: pb.TensorProto) -> Array | None:
         flat = np.array(given, np.int64 if name == "int_val" else kind).astype(kind)
     if len(flat) == 1 and 1 < count <= limits.TENSOR_REPEATED_MAX:
         flat = np.repeat(flat, count)  # TensorFlow's short form of an array whose elements are all the same
-    return flat.reshape(shape) if len(flat) == count else None
+    return _shaped(flat, shape) if len(flat) == count else None
+
+
+def _shaped(flat: Array, shape: tuple[int, ...]) -> Array | None:
+    try:
+        return flat.reshape(shape)
+    except ValueError:  # 0 elements, but too many in one dimension, or more dimensions than numpy has
+        return None
 
 
 def _halves(tensor: pb.TensorProto) -> NDArray[np.uint16]:
