@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from processes import TensorBoard, address_in, environment, get, serve, tensorboard, until
+from processes import TBBRIDGE, Process, TensorBoard, address_in, environment, get, serve, tensorboard, until
 
 HERE = Path(__file__).parent
 PACKAGES = ("pycrayon==0.5", "pastalog==1.0.3")
@@ -163,3 +163,28 @@ def test_both_readers_and_the_read_api_have_every_point(said: Any, bridge: str, 
             assert all(sum(count for _, _, count in buckets) == {"ready": 75, "built": 5}[tag] for _, _, buckets in histograms)
             distributions = viewer.ask("plugin/distributions/distributions", run="new", tag=tag)
             assert [step for _, step, _ in distributions] == steps, "also from edges that are out of order"
+
+
+WITH_TOKEN = """
+import sys, urllib.parse
+sys.modules["urlparse"] = urllib.parse
+import pastalog, pycrayon.crayon
+host, port = sys.argv[1:]
+foo = pycrayon.crayon.CrayonClient("http://" + host, port).create_experiment("foo")
+foo.add_scalar_value("bar", 1, wall_time=0)
+pastalog.Log(f"http://{host}:{port}/", "model").post("loss", 2.5, 1)
+print(foo.get_scalar_values("bar"))
+"""
+
+
+def test_a_token_travels_in_the_address(family_python: Path, tmp_path: Path) -> None:
+    token = "t" * 24
+    command = [TBBRIDGE, "serve", "--logdir", str(tmp_path / "runs"), "--port", "0"]
+    with Process(command, env=environment(TBBRIDGE_TOKENS=f"write,read:{token}")) as process:
+        port = str(urlsplit(address_in(process)).port)
+        said = {}
+        for host in (f"any:{token}@127.0.0.1", "127.0.0.1"):
+            command = [str(family_python), "-I", "-W", "ignore", "-c", WITH_TOKEN, host, port]
+            said[host] = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment())
+    assert said[f"any:{token}@127.0.0.1"].stdout == "[[0.0, 0, 1.0]]\n", said
+    assert "this bridge asks for a token" in said["127.0.0.1"].stderr
