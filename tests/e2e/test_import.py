@@ -124,6 +124,67 @@ def test_both_readers_show_the_same_of_source_and_result(
         assert settled(board) == expected
 
 
+def projected(board: TensorBoard) -> dict[str, object] | None:
+    """Every embedding that TensorBoard shows: its numbers, labels and picture."""
+    every: dict[str, object] = {}
+    for name in ("one", "two"):
+        config = board.ask("plugin/projector/info", run=name)
+        if config is None:
+            return None
+        for entry in config["embeddings"]:
+            asked = {"run": name, "name": entry["tensorName"]}
+            numbers = np.frombuffer(board.raw("plugin/projector/tensor", **asked)[1], np.float32)
+            labels = board.raw("plugin/projector/metadata", **asked)[1] if "metadataPath" in entry else None
+            sprite = entry.get("sprite", {}).get("singleImageDim")
+            every[f"{name} {entry['tensorName']}"] = (numbers.tolist(), labels, sprite)
+    return every
+
+
+def test_embeddings_come_along(tmp_path: Path, bridge: str, logdir: Path, run: Run) -> None:
+    pictures = np.random.default_rng(0).random((3, 3, 4, 4))
+    for name in ("one", "two"):
+        with tensorboardX.SummaryWriter(str(tmp_path / "logs" / name)) as made:
+            made.add_scalar("loss", 1, 1)
+            made.add_embedding(np.eye(3), global_step=1)
+            made.add_embedding(np.eye(3) / 3, ["a", "ä", "c"], pictures, global_step=7, tag="named")
+            made.add_embedding(np.eye(3), [("a", "1"), ("b", "2"), ("c", "3")], tag="table", metadata_header=["x", "y"])
+    for cache in ("cache", "cache", "elsewhere"):
+        done = run("import", str(tmp_path / "logs"), "--url", bridge, cache=cache)
+        assert (done.returncode, done.stderr) == (0, "")
+    get(f"{bridge}/api/v1/runs")
+    with tensorboard(tmp_path / "logs", "false") as board:
+        expected = until(lambda: projected(board), "it shows the source's embeddings")
+    assert len(expected) == 6
+    with tensorboard(logdir, "false") as board:
+        until(lambda: projected(board) == expected, "it shows the same embeddings")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ('embeddings { tensor_name: "a" tensor_path: "/etc/passwd" }', "not in the run's folder"),
+        ('embeddings { tensor_name: "a" tensor_path: "../secret" }', "not in the run's folder"),
+        ('embeddings { tensor_name: "a" tensor_path: "link" }', "not in the run's folder"),
+        ('embeddings { tensor_name: "a" tensor_path: "missing" }', "cannot be read"),
+        ('embeddings { tensor_name: "a" tensor_path: "text" }', "no table of numbers"),
+        ('embeddings { tensor_name: "a" tensor_path: "good" metadata_path: "text" }', "1 rows of metadata for 2 points"),
+        ('embeddings { tensor_name: "a" }', "not in the run's folder"),
+    ],
+)
+def test_an_embedding_that_cannot_be_read_is_left_out(tmp_path: Path, bridge: str, run: Run, config: str, words: str) -> None:
+    folder = tmp_path / "logs" / "run"
+    points(folder)
+    (tmp_path / "logs" / "secret").write_text("1\t2\n")
+    (folder / "link").symlink_to(tmp_path / "logs" / "secret")
+    (folder / "text").write_text("no numbers\n")
+    (folder / "good").write_text("1\t2\n3\t4\n")
+    (folder / "projector_config.pbtxt").write_text(config)
+    done = run("import", str(tmp_path / "logs"), "--url", bridge)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert counts(bridge) == {"run": 100}
+
+
 def counts(bridge: str) -> dict[str, int]:
     return {entry["run"]: entry["points"] for entry in get(f"{bridge}/api/v1/runs")["runs"]}
 

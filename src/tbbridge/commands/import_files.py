@@ -23,6 +23,7 @@ from tbbridge.events.reader import Chunk, Restart, Series, StoredSummary, read_e
 from tbbridge.events.tfrecord import OVERHEAD_BYTES, Corrupt, Torn
 from tbbridge.layout import is_event_file
 from tbbridge.model import (
+    PROJECTOR_CONFIG,
     STATE_FOLDER,
     Graph,
     RawValue,
@@ -40,7 +41,7 @@ _LENGTH: Final = struct.Struct("<Q")
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One event file and the run it belongs to; `size` is what it had when it was found."""
+    """An event file, or a table of embeddings, and the run it belongs to; `size` is what it had when it was found."""
 
     path: Path
     run: RunName
@@ -62,27 +63,26 @@ class Found:
 
     files: tuple[SourceFile, ...]
     left_out: tuple[LeftOut, ...]
-    projectors: tuple[Path, ...]  # tables of embeddings, by the folders that they are in
+    projectors: tuple[SourceFile, ...]  # tables of embeddings
 
 
 def find_files(folder: Path, prefix: str = "") -> Found:
-    """Every event file below `folder`, in the order in which TensorBoard reads those of a run.
+    """Every event file and table of embeddings below `folder`, in the order in which TensorBoard reads those of a run.
 
     A folder's path is its run's name, behind `prefix` and a slash if it is given; event files in `folder` itself become the run
     `prefix`, or one with the folder's own name. Links are not followed. Raises OSError if `folder` cannot be read.
     """
     files: list[SourceFile] = []
     left_out: list[LeftOut] = []
-    projectors: list[Path] = []
+    projectors: list[SourceFile] = []
     with os.scandir(folder):  # so that a folder that is not there is an error
         pass
     for at, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name.casefold() != STATE_FOLDER)
         place = Path(at)
         events = sorted(name for name in names if is_event_file(name) and not (place / name).is_symlink())
-        if "projector_config.pbtxt" in names:
-            projectors.append(place)
-        if not events:
+        has_projector = PROJECTOR_CONFIG in names and not (place / PROJECTOR_CONFIG).is_symlink()
+        if not events and not has_projector:
             continue
         relative = place.relative_to(folder).as_posix()
         name = "/".join(part for part in (prefix, "" if relative == "." else relative) if part) or folder.resolve().name
@@ -91,8 +91,14 @@ def find_files(folder: Path, prefix: str = "") -> Found:
         except InvalidItem as error:
             left_out.append(LeftOut(str(place), error.message))
             continue
-        files += [SourceFile(place / name, run, (place / name).stat().st_size) for name in events]
+        if has_projector:
+            projectors.append(_source(place / PROJECTOR_CONFIG, run))
+        files += [_source(place / name, run) for name in events]
     return Found(tuple(sorted(files, key=lambda file: (file.run, file.path.name))), tuple(left_out), tuple(projectors))
+
+
+def _source(path: Path, run: RunName) -> SourceFile:
+    return SourceFile(path, run, path.stat().st_size)
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------

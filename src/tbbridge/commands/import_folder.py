@@ -21,6 +21,7 @@ from typing import Final, Protocol
 from tbbridge import limits
 from tbbridge.commands.check import REASONS
 from tbbridge.commands.console import Commands, add_url_flag, complain
+from tbbridge.commands.import_embeddings import embeddings_in
 from tbbridge.commands.import_files import Cutter, Found, LeftOut, SourceFile, Stopped, TooLong, Window, find_files, windows
 from tbbridge.commands.import_progress import Progress, Records, default_folder
 from tbbridge.commands.tables import Cell, printable, say_json, say_table
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = find_files(folder, arguments.run_prefix or "")
     except OSError as error:
         raise CommandFailed(f"{folder} cannot be read: {error.strerror or error}") from None
-    if not found.files and not found.left_out:
+    if not found.files and not found.projectors and not found.left_out:
         raise CommandFailed(f"there are no event files below {folder}; their names hold 'tfevents'")
     results = _dry(found) if arguments.dry_run else _wet(found, arguments)
     return _report(found, results, arguments)
@@ -128,6 +129,14 @@ def _dry(found: Found) -> list[Result]:
             for batch in _walked(file, result, Progress(), lambda _: None, advance):
                 result.sent += batch.points
             results.append(result)
+    for source in found.projectors:
+        result = Result(source)
+        for one in embeddings_in(source):
+            if isinstance(one, LeftOut):
+                result.left_out.append(one)
+            else:
+                result.sent += 1
+        results.append(result)
     return results
 
 
@@ -148,7 +157,27 @@ def _wet(found: Found, arguments: argparse.Namespace) -> list[Result]:
             one = Import(file, sender, records, _key(file, address), is_new=is_new, restarts=restarts.get(file.run, 0))
             results.append(one.run(advance))
             restarts[file.run] = one.progress.restarts
+        results += [
+            _import_embeddings(source, sender, is_new=arguments.again or source.run not in there) for source in found.projectors
+        ]
     return results
+
+
+def _import_embeddings(source: SourceFile, sender: Sends, *, is_new: bool) -> Result:
+    """Each embedding is a writer of its own with one batch: what the bridge has is answered as a repeat."""
+    result = Result(source)
+    for one in embeddings_in(source):
+        if isinstance(one, LeftOut):
+            result.left_out.append(one)
+            continue
+        answered = None
+        for generation in range(limits.IMPORT_GENERATIONS_MAX if is_new else 1):
+            answered = sender.send(Batch((one.batch,), f"import-{one.identity}-{generation}", 1))
+            if not answered.duplicate:
+                break
+        if answered is not None:
+            _count(result, one.batch, answered)
+    return result
 
 
 def _key(file: SourceFile, address: str) -> str:
@@ -218,24 +247,25 @@ class Import:
                 self.progress.generation += 1
                 answered = self._sender.send(Batch((batch,), self._writer(identity), seq))
             self._is_new = False
-            self._count(result, batch, answered)
+            _count(result, batch, answered)
         self._records.save(self._key, self.progress)
         return result
 
     def _writer(self, identity: str) -> str:
         return f"import-{identity}-{self.progress.generation}"
 
-    def _count(self, result: Result, batch: RunBatch, answered: Answered) -> None:
-        if answered.duplicate:
-            result.had += batch.points
-            return
-        result.sent += answered.accepted
-        missing = batch.points - answered.accepted
-        for error in answered.rejected:
-            result.left_out.append(LeftOut(f"{self._file.path}: {error.path}", f"the bridge refuses it: {error.message}", 0))
-        if missing and answered.rejected:
-            last = result.left_out[-1]
-            result.left_out[-1] = LeftOut(last.place, last.reason, missing)
+
+def _count(result: Result, batch: RunBatch, answered: Answered) -> None:
+    if answered.duplicate:
+        result.had += batch.points
+        return
+    result.sent += answered.accepted
+    missing = batch.points - answered.accepted
+    for error in answered.rejected:
+        result.left_out.append(LeftOut(f"{result.file.path}: {error.path}", f"the bridge refuses it: {error.message}"))
+    if missing and answered.rejected:
+        last = result.left_out[-1]
+        result.left_out[-1] = LeftOut(last.place, last.reason, missing)
 
 
 def _identity(file: SourceFile) -> str:
@@ -306,7 +336,6 @@ def _progress_bar(total_bytes: int) -> Iterator[Callable[[int], None]]:
 
 def _report(found: Found, results: Sequence[Result], arguments: argparse.Namespace) -> int:
     left_out = [*found.left_out, *(one for result in results for one in result.left_out)]
-    left_out += [LeftOut(str(place / "projector_config.pbtxt"), "embeddings are not imported") for place in found.projectors]
     if arguments.json:
         say_json(
             {
