@@ -239,6 +239,16 @@ async def test_a_body_without_a_length_is_counted(tmp_path):
         assert stages(settings) == []
 
 
+async def test_a_disk_without_room_is_507_and_nothing_is_left(client, settings, monkeypatch):
+    await write(client)
+    archive = await archived(client)
+    monkeypatch.setattr(limits, "ARCHIVE_ROOM_LEFT_BYTES", 1 << 60)
+    answer = await client.put("/api/v1/archive", params={"run": "new"}, content=archive)
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage-failed")
+    assert "retry-after" in answer.headers
+    assert stages(settings) == []
+
+
 async def send_and_go(app, messages) -> list[str]:
     """The statuses that a PUT gets whose body is these messages, and then nothing more."""
     left = list(messages)
