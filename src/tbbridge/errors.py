@@ -14,6 +14,8 @@
     ├── Conflict               409  what is there already stands in the way of it
     ├── BodyTimeout            408  the body did not arrive in time; retryable
     ├── QueueFull              429  not now: the queue is full; retryable
+    ├── TooManyRequests        429  not now: this address asks, or holds, too much at one time; retryable
+    ├── TooManyConnections     503  not now: the bridge has as many connections as it may; retryable
     ├── Stopping               503  the bridge is shutting down; retryable
     ├── NotReady               503  GET /readyz says no; retryable
     ├── StorageFailed          503  the disk refuses to store (507 when it is full); retryable
@@ -199,6 +201,22 @@ class QueueFull(Unready):
     code = "queue-full"
     title = "Queue full"
     status = 429
+
+
+class TooManyRequests(Unready):
+    """One address has as many requests under way, or connections open, as it may; nothing of this one was taken."""
+
+    code = "too-many-requests"
+    title = "Too many requests"
+    status = 429
+
+
+class TooManyConnections(Unready):
+    """The bridge has as many connections open as it may; nothing was read from this one."""
+
+    code = "too-many-connections"
+    title = "Too many connections"
+    status = 503
 
 
 class Stopping(Unready):

@@ -166,6 +166,32 @@ TOKEN_MIN_CHARACTERS: Final = 20
 # The tokens file is looked at this often, so that a revoked token is refused a second later.
 TOKENS_LOOK_S: Final = 1.0
 
+# Open connections, in all and from one address (an IPv6 network of /64 counts as one). An idle one costs about 20 KiB, so all of
+# them 80 MiB; a thousand clients behind one router fit, and no address alone can keep all others out.
+CONNECTIONS_MAX: Final = 4096
+CONNECTIONS_PER_ADDRESS_MAX: Final = 2048
+# Requests of one address that are worked on at one time: a thousand clients of one machine may all flush in the same moment.
+REQUESTS_PER_ADDRESS_MAX: Final = 1024
+# Descriptors that are left to files of ours which are open for a moment (reads, archives, segments, checkpoints), besides those of
+# event files and logs: connections never use them up, or a flood of them would stop the journal.
+FILES_RESERVED: Final = 256
+# From a connection's beginning, or the first byte of a further request, to the end of the request's head. A head is one packet
+# or two; on the slowest line it takes two seconds.
+HEAD_TIMEOUT_S: Final = 10.0
+# A request's head, and what surrounds its body besides (sizes of chunks, trailers): as much as h11 and most proxies take.
+HEAD_MAX_BYTES: Final = 64 * KiB
+# A chunk of one byte has five around it; what surrounds a body may be so many times as long as the body itself.
+FRAMING_TIMES: Final = 16
+# A TLS handshake, which is four packets.
+TLS_HANDSHAKE_S: Final = 10.0
+# An answer has to be taken at this rate, over as long a time as the second says; else whoever asked is gone, or means harm.
+ANSWER_MIN_BYTES_PER_S: Final = 1 * KiB
+ANSWER_STALL_S: Final = 60.0
+# Runs of one log folder, each a folder and about 1 KiB of memory. TensorBoard's page is of no use above some thousands.
+RUNS_MAX: Final = 100_000
+# Tags of one run, about 250 bytes of memory each. A histogram a layer and a curve an expert of the largest models are below it.
+TAGS_PER_RUN_MAX: Final = 100_000
+
 # --- the command line -------------------------------------------------------------------------------------------------
 # Open files that macOS lets a process ask for (its OPEN_MAX) although it calls its own hard limit infinite.
 FILES_ALWAYS_GRANTED: Final = 10_240
@@ -250,6 +276,10 @@ READ_PIECE_POINTS: Final = 10_000
 CSV_PIECE_LINES: Final = 1_000
 # Points of one tag that a GET with max_points or steps looks through: 24 bytes each, 480 MB.
 READ_SCAN_MAX_POINTS: Final = 20_000_000
+# Points of scalar tags that were read lately and are kept for the next question, 24 bytes each: 96 MB. A tag of few points
+# costs as much as so many for its arrays and names.
+SERIES_KEPT_POINTS: Final = 4_000_000
+SERIES_KEPT_OVERHEAD_POINTS: Final = 50
 # GETs that look through event files at one time; others wait. Each may hold its points twice while it joins them, near 1 GB at
 # READ_SCAN_MAX_POINTS, and two keep two cores busy.
 READS_AT_ONCE: Final = 2
