@@ -47,9 +47,6 @@ class Backups:
         if head.encoding:
             raise UnsupportedMedia("an archive is compressed already; send it without a Content-Encoding")
         if kind == _FORM:
-            # A page of strangers can have a browser send a form anywhere; no client of these dialects is a browser.
-            if any(name == b"origin" for name, _ in scope["headers"]):
-                raise UnsupportedMedia("a web page's form is not taken; send the zip itself, as application/zip")
             receive = _file_of(receive, FormFile(content_type, _FIELD))
         elif kind not in _ZIP_TYPES:
             raise UnsupportedMedia(f"Content-Type {content_type[:60]!a} is not taken; send application/zip or {_FORM}")
