@@ -344,6 +344,8 @@ ARCHIVE_PIECE_BYTES: Final = 256 * KiB
 ARCHIVE_ROOM_LEFT_BYTES: Final = 256 * MiB
 # Archives that are sent or received at one time; each has a file or two open and up to two pieces in memory.
 ARCHIVES_AT_ONCE: Final = 8
+# Uploads that are unpacked and looked at at one time; each may hold one record of READ_RECORD_MAX_BYTES in memory.
+ARCHIVES_UNPACKED_AT_ONCE: Final = 2
 # An upload may take BODY_READ_TIMEOUT_S and as long as it needs at this rate, half of what the slowest DSL line sends.
 ARCHIVE_MIN_BYTES_PER_S: Final = 32 * KiB
 

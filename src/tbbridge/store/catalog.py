@@ -19,13 +19,13 @@ import numpy as np
 from tbbridge import limits
 from tbbridge.errors import InvalidQuery, ItemError, NotFound
 from tbbridge.events.reader import Chunk, StoredSummary
-from tbbridge.events.reader import Series as StoredSeries
 from tbbridge.layout import lifted_name
 from tbbridge.store import values
 from tbbridge.store.eventfiles import MESH, SCALAR, Collect, FileIndex, Halt, OpenFile, TagKey, TagTotals, kind_of
 from tbbridge.store.folders import ROOT_RUN, Folders, RunFolder, did_you_mean
+from tbbridge.store.kept import KeptSeries, SeriesReading
 from tbbridge.store.projector import StoredEmbedding, read_embeddings
-from tbbridge.store.series import Series, joined
+from tbbridge.store.series import Series, joined, widened
 from tbbridge.store.values import StoredHistogram, StoredValue
 
 __all__ = ["EMBEDDING", "ROOT_RUN", "Catalog", "RunInfo", "TagInfo"]
@@ -72,6 +72,18 @@ class _Looked:
     size_bytes: int
 
 
+def _from_start(_: Path, __: FileIndex) -> int:
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Collector:
+    """Who wants to see what files hold; `start` says from which offset on, file by file."""
+
+    take: Collect
+    start: Callable[[Path, FileIndex], int] = _from_start
+
+
 class _Moved(Exception):
     """A file was not there any more when it was opened; caught in this file."""
 
@@ -85,6 +97,7 @@ class Catalog:
         self._lock = threading.Lock()
         self._indexes: OrderedDict[Path, FileIndex] = OrderedDict()  # least recently used first
         self._weight = 0  # tags in all of them, and one for each file
+        self._kept = KeptSeries()
 
     def stop(self) -> None:
         """For good: whoever reads in a thread ends within a piece of a file, a fraction of a second."""
@@ -127,29 +140,15 @@ class Catalog:
         Raises `NotFound` for an unknown run or tag, `InvalidQuery` for a name that cannot be and for more than
         limits.READ_SCAN_MAX_POINTS points.
         """
-        parts: list[Series] = []
-        count = 0
+        reading: SeriesReading | None = None
 
-        def collect(_: FileIndex, chunk: Chunk) -> None:
-            nonlocal count
-            found = chunk.scalars.get(tag)
-            if found is None:
-                return
-            kept = _widened(found).between(min_step, max_step)
-            count += len(kept)
-            parts.append(kept)
-            if count > limits.READ_SCAN_MAX_POINTS:
-                message = f"there are over {limits.READ_SCAN_MAX_POINTS} points; ask for fewer steps at a time"
-                raise InvalidQuery([ItemError("min_step", "query", message)])
-
-        def begin() -> Collect:
-            nonlocal count
-            parts.clear()
-            count = 0
-            return collect
+        def begin() -> _Collector:
+            nonlocal reading
+            reading = SeriesReading(self._kept, tag, min_step, max_step)
+            return _Collector(reading.take, reading.start)
 
         _require(self._find(name, begin), SCALAR, tag)
-        return joined(parts)
+        return joined([]) if reading is None else reading.series()
 
     def histograms(
         self, name: str, tag: str, min_step: int | None = None, max_step: int | None = None
@@ -177,7 +176,7 @@ class Catalog:
         found: list[T] = []
         seen = size = 0
 
-        def collect(index: FileIndex, chunk: Chunk) -> None:
+        def collect(index: FileIndex, chunk: Chunk, _: int) -> None:
             nonlocal seen, size
             for one in chunk.summaries:
                 if not _belongs(index, one, kind, tag):
@@ -197,11 +196,11 @@ class Catalog:
                     raise InvalidQuery([ItemError("max_step", "query", message)])
                 found.append(made)
 
-        def begin() -> Collect:
+        def begin() -> _Collector:
             nonlocal seen, size
             found.clear()
             seen = size = 0
-            return collect
+            return _Collector(collect)
 
         _require(self._find(name, begin), kind, tag)
         return found
@@ -240,7 +239,7 @@ class Catalog:
             with file:
                 for _, chunk in file.chunks(0, plugins):
                     plugins = chunk.plugins
-                    yield {tag: _widened(found) for tag, found in chunk.scalars.items()}
+                    yield {tag: widened(found) for tag, found in chunk.scalars.items()}
 
     def _reopened(self, folder: RunFolder, number: int) -> tuple[RunFolder, OpenFile]:
         """One file of a run, wherever the run is now."""
@@ -258,7 +257,7 @@ class Catalog:
 
     # --- files ----------------------------------------------------------------------------------------------------------
 
-    def _find(self, name: str, begin: Callable[[], Collect] | None = None) -> _Looked:
+    def _find(self, name: str, begin: Callable[[], _Collector] | None = None) -> _Looked:
         """Look at a run, and hand all that its files hold to what `begin` returns, which is asked anew at each try."""
         for _ in range(limits.READ_TRIES):
             folder = self._folders.one(name)
@@ -280,13 +279,13 @@ class Catalog:
                     continue
             yield looked
 
-    def _look(self, folder: RunFolder, collect: Collect | None = None, *, strict: bool = False) -> _Looked:
+    def _look(self, folder: RunFolder, collector: _Collector | None = None, *, strict: bool = False) -> _Looked:
         tags: dict[TagKey, TagTotals] = {}
         size = 0
         before: FileIndex | None = None
         for path in folder.events:
             self._halt.check()
-            index = self._read(path, before, collect)
+            index = self._read(path, before, collector)
             if index is None:
                 if strict:
                     raise _Moved
@@ -304,14 +303,14 @@ class Catalog:
             tags[key] = tags[key].joined(totals) if key in tags else totals
         return _Looked(folder, tags, embeddings, size)
 
-    def _read(self, path: Path, before: FileIndex | None, collect: Collect | None) -> FileIndex | None:
-        """Index a file as far as it reaches now, and let `collect` see all of it. None: it is gone.
+    def _read(self, path: Path, before: FileIndex | None, collector: _Collector | None) -> FileIndex | None:
+        """Index a file as far as it reaches now, and let the collector see what it wants of it. None: it is gone.
 
-        A file that is new to the index is read once for both.
+        Where both go on from the same place (the start of a new file, the end of a known one), it is read once for both.
         """
         with self._lock:
             index = self._indexes.get(path)
-            if index is not None and collect is None and index.is_of(path):
+            if index is not None and collector is None and index.is_of(path):
                 self._indexes.move_to_end(path)
                 return index
         with OpenFile(path, self._halt) as file:
@@ -325,14 +324,15 @@ class Catalog:
                     index = FileIndex(file.identity)
                     if before is not None:
                         index.inherit(before)
-                is_new = index.offset == 0
+                start = index.offset if collector is None else collector.start(path, index)
+                together = collector is not None and start == index.offset
                 try:
-                    index.catch_up(file, collect if is_new else None)
+                    index.catch_up(file, collector.take if collector is not None and together else None)
                 finally:
                     self._keep(path, index)
-            if collect is not None and not is_new:
-                for _, chunk in file.chunks(0, index.inherited):
-                    collect(index, chunk)
+            if collector is not None and not together:
+                for offset, chunk in file.chunks(start, index.plugins if start else index.inherited):
+                    collector.take(index, chunk, offset)
         return index
 
     def _keep(self, path: Path, index: FileIndex) -> None:
@@ -341,10 +341,6 @@ class Catalog:
         while self._weight > limits.CATALOG_MAX_TAGS and len(self._indexes) > 1:
             _, forgotten = self._indexes.popitem(last=False)
             self._weight -= 1 + len(forgotten.tags)
-
-
-def _widened(found: StoredSeries) -> Series:
-    return Series(found.steps, found.values.astype(np.float64), found.wall_times)
 
 
 def _belongs(index: FileIndex, one: StoredSummary, kind: str | None, tag: str | None) -> bool:

@@ -5,6 +5,7 @@ Decoding is `events.reader`'s. Files are read, not mapped: one that is truncated
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import threading
@@ -150,7 +151,8 @@ class TagTotals:
         )
 
 
-Collect: TypeAlias = Callable[["FileIndex", Chunk], None]
+# Sees a piece of a file, and the offset at which it ends.
+Collect: TypeAlias = Callable[["FileIndex", Chunk, int], None]
 
 
 @dataclass(slots=True)
@@ -164,6 +166,7 @@ class FileIndex:
     inherited: Mapping[str, str] = field(default_factory=dict)  # the plugins that were known before its first byte
     tags: dict[TagKey, TagTotals] = field(default_factory=dict)
     mesh_parts: dict[str, MeshPart] = field(default_factory=dict)
+    serial: int = field(default_factory=itertools.count(1).__next__)  # no other index has it
 
     def continues(self, identity: tuple[int, int] | None, size: int) -> bool:
         """False if the file is another one of the same name, or was cut."""
@@ -200,7 +203,7 @@ class FileIndex:
                     tag, count = part.mesh, int(part.content == plugins_pb2.MeshPluginData.VERTEX)
                 self._add((kind, tag), TagTotals(count, one.step, one.step, one.wall_time, one.wall_time))
             if collect is not None:
-                collect(self, chunk)
+                collect(self, chunk, offset)
 
     def inherit(self, earlier: FileIndex) -> None:
         """Take over what an earlier file of the run said of its tags: TensorBoard asks for that only once a run."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbbridge import limits
+from tbbridge.events.reader import Series as StoredSeries
 from tbbridge.model import Float64s, Int64s
 
 
@@ -59,8 +60,19 @@ class Series:
         """The points from position `start` up to `end`."""
         return Series(self.steps[start:end], self.values[start:end], self.wall_times[start:end])
 
+    def owned(self) -> Series:
+        """The same in arrays that are no part of larger ones."""
+        if self.steps.base is None and self.values.base is None and self.wall_times.base is None:
+            return self
+        return Series(self.steps.copy(), self.values.copy(), self.wall_times.copy())
+
     def _at(self, chosen: NDArray[Any]) -> Series:
         return Series(self.steps[chosen], self.values[chosen], self.wall_times[chosen])
+
+
+def widened(stored: StoredSeries) -> Series:
+    """What a file holds, in the types that are handed on."""
+    return Series(stored.steps, stored.values.astype(np.float64), stored.wall_times)
 
 
 def joined(parts: Sequence[Series]) -> Series:
