@@ -54,7 +54,9 @@ TEXTS = st.one_of(
     st.sampled_from(["", ".", "..", "a/b", "/", "a//b", "tfevents", ".tbbridge", "\0", "\ud800", "a" * 300, "ö" * 600, "loss"]),
 )
 RUNS = st.sampled_from(["a", "b", "a/b", "ünï code", "x" * 200])
-TAGS = st.one_of(st.sampled_from(["loss", "loss/train", "ä", "t" * 130]), st.text(st.characters(codec="utf-8"), min_size=1, max_size=20))
+TAGS = st.one_of(
+    st.sampled_from(["loss", "loss/train", "ä", "t" * 130]), st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+)
 
 
 def json_values(leaves: SearchStrategy[object] | None = None) -> SearchStrategy[object]:

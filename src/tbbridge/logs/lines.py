@@ -73,8 +73,8 @@ def decode_record(lines: bytes) -> LogRecord | None:
     head = _HEAD.match(lines)
     if head is None or not lines.endswith(b"\n"):
         return None
-    time, name, above, logger = (part.decode() for part in head.groups())
     try:
+        time, name, above, logger = (part.decode() for part in head.groups())
         level = _LEVELS[name] + int(above or 0)
         wall_time = int(np.datetime64(time, "us").astype(np.int64)) / _MICROSECONDS
         message = lines[head.end() : -1].decode(errors="replace").replace("\n\t", "\n")

@@ -68,8 +68,11 @@ def _below(folder: Path, path: str) -> Path | None:
     if not path or "\0" in path or any(part in ("", "..") for part in parts) or Path(path).is_absolute():
         return None
     at = folder
-    for part in parts:
-        at /= part
-        if at.is_symlink():
-            return None
-    return at if at.is_file() else None
+    try:
+        for part in parts:
+            at /= part
+            if at.is_symlink():
+                return None
+        return at if at.is_file() else None
+    except OSError:  # a name that is too long for a file's
+        return None

@@ -1,0 +1,71 @@
+"""What fuzzing has found, each by itself and named after the damage that it did."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tbbridge.errors import InvalidItem
+from tbbridge.events.summaries import encode_file_start
+from tbbridge.logs.lines import decode_record
+from tbbridge.model import PROJECTOR_CONFIG
+from tbbridge.store.projector import read_embeddings
+from tbbridge.store.unpack import unpack
+
+EVENTS = "events.out.tfevents.1"
+
+
+@pytest.fixture
+def archive(tmp_path: Path):
+    """Unpack a zip with an event file and one more entry."""
+
+    def run(name: str, content: bytes) -> None:
+        with zipfile.ZipFile(tmp_path / "archive.zip", "w") as made:
+            made.writestr(EVENTS, encode_file_start(1.0, session_start=True))
+            made.writestr(name, content)
+        (tmp_path / "staged").mkdir()
+        unpack(tmp_path / "archive.zip", tmp_path / "staged")
+
+    return run
+
+
+def test_an_archive_with_an_entry_without_a_name_was_an_internal_error(archive) -> None:
+    with pytest.raises(InvalidItem, match="''"):
+        archive("", b"x")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        rb'embeddings { tensor_path: "..\57" "1/secret" }',  # escapes end with their string: "../1/secret"
+        b'# \r embeddings { tensor_path: "/etc/passwd" }\n',  # a comment ends at a carriage return, if open() translates it
+        rb'embeddings { tensor_path: "\457etc" }',  # 0o457 is a slash where escapes are bytes
+        b'embeddings { tensor_path: "\\N{SOLIDUS}etc" }',
+        rb'embeddings { tensor_path: "\u002fetc" }',
+    ],
+    ids=["strings behind each other", "comment", "octal", "by name", "unicode"],
+)
+def test_a_table_of_embeddings_led_tensorboard_out_of_the_run(archive, config: bytes) -> None:
+    with pytest.raises(InvalidItem):
+        archive(PROJECTOR_CONFIG, config)
+
+
+@pytest.mark.parametrize(
+    "config", [rb'embeddings { tensor_path: "w\303\266rter.tsv" }', b'# a\r\nembeddings { tensor_path: "x" }\r\n']
+)
+def test_harmless_tables_of_embeddings_are_taken(archive, config: bytes) -> None:
+    archive(PROJECTOR_CONFIG, config)
+
+
+def test_reading_a_run_whose_table_of_embeddings_names_a_file_too_long_for_the_disk_was_an_internal_error(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / PROJECTOR_CONFIG).write_bytes(b'embeddings { tensor_name: "x" tensor_path: "' + b"a" * 300 + b'" }')
+    (found,) = read_embeddings(tmp_path)
+    assert (found.tag, found.files) == ("x", {})
+
+
+def test_a_log_whose_bytes_were_damaged_in_the_loggers_name_could_not_be_read_any_more() -> None:
+    assert decode_record(b"1970-01-01T00:00:00.000000Z INFO     \xa0 hello\n") is None
