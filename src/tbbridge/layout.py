@@ -61,6 +61,13 @@ def own_files(folder: Path) -> Iterator[PurePosixPath]:
         yield from (PurePosixPath(own.relative_to(folder)) / path for path in _plain_files(own))
 
 
+def is_own(path: PurePosixPath) -> bool:
+    """True if a file of this path in a run's folder belongs to the run; the names are not veiled ones."""
+    if len(path.parts) == 1:
+        return is_event_file(path.name) or path.name == PROJECTOR_CONFIG
+    return any(PurePosixPath(own) in path.parents for own in _OWN_FOLDERS)
+
+
 def own_folders(folder: Path) -> list[Path]:
     """The folders in a run's folder that belong to it; what is in them is no other run."""
     found = [folder / name for name in _OWN_FOLDERS]

@@ -180,3 +180,28 @@ def test_a_link_out_of_the_folder_is_not_followed(logdir: Path, tmp_path: Path) 
     (logdir / "a" / "c" / EVENTS).symlink_to(tmp_path / "elsewhere" / "secret" / EVENTS)
     with pytest.raises(NotFound):
         archive_entries(logdir, "a/c")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (b"a\\b", "backslash"),
+        (b"a\nb", "control character"),
+        (b"\xff", "not UTF-8"),
+        (b"x.tf~vents", "tf~vents"),
+        ("Ä".encode(), "case or form"),
+    ],
+)
+def test_what_could_not_come_back_is_not_archived(logdir: Path, name: bytes, words: str) -> None:
+    """Somebody will delete the run because there is an archive."""
+    (logdir / "a" / "b" / "plugins" / "profile" / os.fsdecode(name)).mkdir()
+    (logdir / "a" / "b" / "plugins" / "profile" / os.fsdecode(name) / "host.xplane.pb").write_bytes(b"1")
+    with pytest.raises(Conflict, match=words):
+        archive_entries(logdir, "a/b")
+
+
+def test_names_that_are_only_strange_come_back(logdir: Path, tmp_path: Path) -> None:
+    (logdir / "a" / "b" / "plugins" / "profile" / "no\u00a0break \u202e😀 'quotes\" *").write_bytes(b"1")
+    (tmp_path / "run.zip").write_bytes(zipped(logdir, "a/b"))
+    (tmp_path / "staged").mkdir()
+    assert unpack(tmp_path / "run.zip", tmp_path / "staged").files == len(OWN) + 1

@@ -59,31 +59,32 @@ def special(name: str, mode: int) -> zipfile.ZipInfo:
     ("name", "words"),
     [
         ("../" + EVENTS, "'..'"),
-        ("plugins/../../" + EVENTS, "'..'"),
-        ("plugins/./a", "'.'"),
-        ("plugins//a", "''"),
+        ("plugins/profile/../../" + EVENTS, "'..'"),
+        ("plugins/profile/./a", "'.'"),
+        ("plugins/profile//a", "''"),
         ("/" + EVENTS, "absolute"),
         ("C:/" + EVENTS, "absolute"),
         ("c:" + EVENTS, "absolute"),
         ("plugins\\..\\" + EVENTS, "backslash"),
-        ("plugins/a\nb", "control character"),
-        ("plugins/\x1b[2J", "control character"),
+        ("plugins/profile/a\nb", "control character"),
+        ("plugins/profile/\x1b[2J", "control character"),
         ("events.out.tf~vents.1", "tf~vents"),
-        ("plugins/tf~vents/a", "tf~vents"),
-        ("plugins/" + "a" * 256, "longer than a file's name"),
-        ("plugins/" + "a/" * 600 + "a", "path of over"),
+        ("plugins/profile/tf~vents/a", "tf~vents"),
+        ("plugins/profile/" + "a" * 256, "longer than a file's name"),
+        ("plugins/profile/" + "a/" * 600 + "a", "path of over"),
         ("notes.txt", "does not belong to a run"),
         ("below/" + EVENTS, "does not belong to a run"),
         (".tbbridge/lock", "does not belong to a run"),
         ("plugins", "does not belong to a run"),
+        ("plugins/mine", "does not belong to a run"),
         ("projector_config.pbtxt/a", "does not belong to a run"),
         (EVENTS, "twice"),
         (EVENTS.upper().replace("TFEVENTS", "tfevents"), "twice"),
         (EVENTS + "/a", "does not belong to a run"),
-        (special("plugins/link", stat.S_IFLNK | 0o777), "link or a special file"),
-        (special("plugins/pipe", stat.S_IFIFO | 0o666), "link or a special file"),
-        (special("plugins/device", stat.S_IFCHR | 0o666), "link or a special file"),
-        (special("plugins/folder", stat.S_IFDIR | 0o777), "link or a special file"),
+        (special("plugins/profile/link", stat.S_IFLNK | 0o777), "link or a special file"),
+        (special("plugins/profile/pipe", stat.S_IFIFO | 0o666), "link or a special file"),
+        (special("plugins/profile/device", stat.S_IFCHR | 0o666), "link or a special file"),
+        (special("plugins/profile/folder", stat.S_IFDIR | 0o777), "link or a special file"),
     ],
     ids=lambda value: ascii(getattr(value, "filename", value))[1:40],
 )
@@ -96,22 +97,24 @@ def test_one_bad_entry_refuses_the_archive_whole(unpacked, name, words) -> None:
 
 def test_names_that_differ_in_their_unicode_form_only_are_one(unpacked) -> None:
     with pytest.raises(InvalidItem, match="twice"):
-        unpacked(zipped((EVENTS, CONTENT), ("plugins/\u00e4", b"1"), ("plugins/a\u0308", b"2")))
+        unpacked(zipped((EVENTS, CONTENT), ("plugins/profile/\u00e4", b"1"), ("plugins/profile/a\u0308", b"2")))
 
 
 def test_a_file_cannot_be_a_folder_too(unpacked) -> None:
     with pytest.raises(InvalidItem, match="which is a file"):
-        unpacked(zipped((EVENTS, CONTENT), ("plugins/a", b"1"), ("plugins/A/b", b"2")))
+        unpacked(zipped((EVENTS, CONTENT), ("plugins/profile/a", b"1"), ("plugins/profile/A/b", b"2")))
 
 
 def test_a_name_with_nul_in_it(unpacked) -> None:
-    raw = zipped((EVENTS, CONTENT), ("plugins/a_b", b"1")).replace(b"plugins/a_b", b"plugins/a\0b")
+    raw = zipped((EVENTS, CONTENT), ("plugins/profile/a_b", b"1")).replace(b"plugins/profile/a_b", b"plugins/profile/a\0b")
     with pytest.raises(InvalidItem, match="control character"):
         unpacked(raw)
 
 
 def test_folders_by_themselves_are_no_harm(unpacked) -> None:
-    found = unpacked(zipped(("plugins/", b""), (special("plugins/a/", stat.S_IFDIR | 0o755), b""), (EVENTS, CONTENT)))
+    found = unpacked(
+        zipped(("plugins/profile/", b""), (special("plugins/profile/a/", stat.S_IFDIR | 0o755), b""), (EVENTS, CONTENT))
+    )
     assert found.files == 1
 
 
@@ -137,7 +140,7 @@ def test_a_damaged_zip_is_malformed(unpacked, raw) -> None:
 
 def test_every_flip_of_a_bit_is_refused_or_harmless(unpacked, tmp_path) -> None:
     """Whatever is damaged: an error of ours, and nothing outside the staging folder."""
-    raw = zipped((EVENTS, CONTENT), ("plugins/a", b"content"))
+    raw = zipped((EVENTS, CONTENT), ("plugins/profile/a", b"content"))
     for position in range(len(raw)):
         for bit in (0, 5, 7):
             damaged = bytearray(raw)
@@ -171,7 +174,7 @@ def test_unusual_compressions_are_refused(unpacked, method) -> None:
 
 def test_entries_that_share_their_bytes_are_refused(unpacked) -> None:
     """D. Fifield's bomb: many names for one stretch of bytes."""
-    raw = zipped((EVENTS, CONTENT), ("plugins/a", b"a" * 100))
+    raw = zipped((EVENTS, CONTENT), ("plugins/profile/a", b"a" * 100))
     at = raw.index(b"PK\1\2", raw.index(b"PK\1\2") + 1)
     raw = raw[: at + 42] + struct.pack("<I", 0) + raw[at + 46 :]
     with pytest.raises(InvalidItem, match="shares its bytes"):
@@ -181,24 +184,24 @@ def test_entries_that_share_their_bytes_are_refused(unpacked) -> None:
 def test_a_bomb_is_refused_by_what_it_promises(unpacked, monkeypatch) -> None:
     monkeypatch.setattr(limits, "ARCHIVE_RATIO_FREE_BYTES", limits.MiB)
     with pytest.raises(TooLarge, match="bomb"):
-        unpacked(zipped((EVENTS, CONTENT), ("plugins/zeros", bytes(2 * limits.MiB))))
+        unpacked(zipped((EVENTS, CONTENT), ("plugins/profile/zeros", bytes(2 * limits.MiB))))
     assert list(unpacked.staged.iterdir()) == []
 
 
 def test_a_stored_file_of_zeros_is_no_bomb(unpacked, monkeypatch) -> None:
     """Which is why our own archives are stored: whatever a run holds, its archive comes back."""
     monkeypatch.setattr(limits, "ARCHIVE_RATIO_FREE_BYTES", limits.MiB)
-    raw = zipped((EVENTS, CONTENT), ("plugins/zeros", bytes(2 * limits.MiB)), method=zipfile.ZIP_STORED)
+    raw = zipped((EVENTS, CONTENT), ("plugins/profile/zeros", bytes(2 * limits.MiB)), method=zipfile.ZIP_STORED)
     assert unpacked(raw).files == 2
 
 
 def test_too_much_in_all_is_refused(unpacked) -> None:
     with pytest.raises(TooLarge, match="archive_max_bytes"):
-        unpacked(zipped((EVENTS, CONTENT), ("plugins/a", bytes(1000))), max_bytes=1000)
+        unpacked(zipped((EVENTS, CONTENT), ("plugins/profile/a", bytes(1000))), max_bytes=1000)
 
 
 def test_an_entry_that_is_longer_than_it_says_is_not_written_beyond_it(unpacked) -> None:
-    raw = bytearray(zipped((EVENTS, CONTENT), ("plugins/a", bytes(100_000))))
+    raw = bytearray(zipped((EVENTS, CONTENT), ("plugins/profile/a", bytes(100_000))))
     at = raw.index(b"PK\1\2", raw.index(b"PK\1\2") + 1)
     struct.pack_into("<I", raw, at + 24, 10)
     with pytest.raises(MalformedBody):
@@ -208,7 +211,7 @@ def test_an_entry_that_is_longer_than_it_says_is_not_written_beyond_it(unpacked)
 
 def test_a_million_entries_are_refused_before_they_are_listed(unpacked) -> None:
     """Python's zipfile would make an object of each first: the table of contents is bounded before it is read."""
-    one = zipfile.ZipInfo("plugins/" + "a" * 80)
+    one = zipfile.ZipInfo("plugins/profile/" + "a" * 80)
     entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 3, 20, 0, 0, 0, 0, 33, 0, 0, 0, len(one.filename), 0, 0, 0, 0, 0, 0)
     table = (entry + one.filename.encode()) * 200_000
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, len(table), 0, 0)
@@ -219,7 +222,7 @@ def test_a_million_entries_are_refused_before_they_are_listed(unpacked) -> None:
 def test_too_many_entries_are_refused(unpacked, monkeypatch) -> None:
     monkeypatch.setattr(limits, "ARCHIVE_MAX_ENTRIES", 2)
     with pytest.raises(TooLarge, match="3 entries"):
-        unpacked(zipped((EVENTS, CONTENT), ("plugins/a", b"1"), ("plugins/b", b"2")))
+        unpacked(zipped((EVENTS, CONTENT), ("plugins/profile/a", b"1"), ("plugins/profile/b", b"2")))
 
 
 def test_a_full_disk_is_refused_before_it_is_fuller(unpacked, monkeypatch) -> None:
@@ -242,7 +245,7 @@ def test_a_stop_ends_it(unpacked) -> None:
 
 def test_an_archive_without_an_event_file_is_no_runs(unpacked) -> None:
     with pytest.raises(InvalidItem, match="holds no event file"):
-        unpacked(zipped(("plugins/a", b"1")))
+        unpacked(zipped(("plugins/profile/a", b"1")))
 
 
 def test_an_event_file_that_is_none_is_refused(unpacked) -> None:
@@ -308,13 +311,13 @@ def test_an_embedding_of_the_runs_own_is_taken(unpacked, config) -> None:
 
 def test_one_folder_around_everything_is_taken_off(unpacked) -> None:
     """As lapiz makes them, and `zip -r`."""
-    unpacked(zipped(("digits/", b""), ("digits/" + EVENTS, CONTENT), ("digits/plugins/a", b"1")), strip_prefix=None)
+    unpacked(zipped(("digits/", b""), ("digits/" + EVENTS, CONTENT), ("digits/plugins/profile/a", b"1")), strip_prefix=None)
     assert sorted(path.name for path in unpacked.staged.iterdir()) == ["events.out.tf~vents.1", "plugins"]
 
 
 def test_a_folder_of_the_runs_own_is_not_taken_off(unpacked) -> None:
     with pytest.raises(InvalidItem, match="holds no event file"):
-        unpacked(zipped(("plugins/" + EVENTS, CONTENT)), strip_prefix=None)
+        unpacked(zipped(("plugins/profile/" + EVENTS, CONTENT)), strip_prefix=None)
 
 
 @pytest.mark.parametrize("prefix", ["other", "dig", "digits/x"])

@@ -10,10 +10,12 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import shutil
 import stat
 import struct
 import time
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ from tbbridge.errors import (
     NotFound,
     StorageFailed,
 )
-from tbbridge.layout import lifted_name, own_files, veils
+from tbbridge.layout import lifted_name, own_files, veiled_name, veils
 from tbbridge.names import run_name
 from tbbridge.store.eventfiles import Halt
 
@@ -106,6 +108,7 @@ def archive_entries(logdir: Path, run: str, prefix: str = "") -> tuple[Entry, ..
             while name in found:  # somebody made a file of this name while the run was veiled; the pipeline keeps both, too
                 name += ".1"
             found[name] = file
+    _check_names(run, list(found))
     entries = [
         Entry(f"{prefix}/{name}" if prefix else name, file.path, file.elsewhere, file.identity, file.size, file.mtime)
         for name, file in found.items()
@@ -116,6 +119,45 @@ def archive_entries(logdir: Path, run: str, prefix: str = "") -> tuple[Entry, ..
         message = f"run {run!a} has {len(entries)} files, more than the {limits.ARCHIVE_MAX_ENTRIES} that an archive may have"
         raise Conflict(message + "; copy its folder instead")
     return tuple(sorted(entries, key=lambda entry: entry.name))
+
+
+def path_flaw(name: str) -> str | None:
+    """Why no archive may have an entry with this path, in words that follow the path; None if one may."""
+    if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in name) or "\\" in name:
+        return "holds a control character or a backslash; use plain names with '/' between folders"
+    if name.startswith("/") or re.match("[A-Za-z]:", name):
+        return "is an absolute path; paths start in the run's folder"
+    try:
+        if len(name.encode()) > limits.ARCHIVE_PATH_MAX_BYTES:
+            return f"has a path of over {limits.ARCHIVE_PATH_MAX_BYTES} bytes"
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    for part in name.removesuffix("/").split("/"):
+        if part in ("", ".", ".."):
+            return f"has the part '{part}' in its path; use plain names there"
+        if len(part.encode()) > limits.RUN_PART_MAX_BYTES:
+            return f"has a part of over {limits.RUN_PART_MAX_BYTES} bytes, longer than a file's name can be"
+        try:
+            veiled_name(part)
+        except ValueError as error:
+            return f"cannot be taken: {error}"
+    return None
+
+
+def folded(name: str) -> str:
+    """The same for two names that some file system takes for one: A and a, or two Unicode forms of a letter."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _check_names(run: str, names: Sequence[str]) -> None:
+    """An archive that could not come back would be found out too late, so it is not made. Raises `Conflict`."""
+    seen: dict[str, str] = {}
+    for name in names:
+        flaw = path_flaw(name)
+        if seen.setdefault(folded(name), name) != name:
+            flaw = f"differs from {seen[folded(name)]!a} only in its letters' case or form"
+        if flaw is not None:
+            raise Conflict(f"run {run!a} cannot be archived: its file {name!a} {flaw}. Rename it, or copy the run's folder")
 
 
 def _folder_of(logdir: Path, run: str) -> Path:

@@ -12,7 +12,6 @@ import re
 import stat
 import struct
 import time
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -24,13 +23,13 @@ from tbbridge import limits
 from tbbridge.errors import InvalidItem, ItemWarning, MalformedBody, TooLarge
 from tbbridge.events.reader import read_events
 from tbbridge.events.tfrecord import Corrupt
-from tbbridge.layout import is_event_file, veiled_name
+from tbbridge.layout import is_event_file, is_own, veiled_name
 from tbbridge.names import EMBEDDINGS_FOLDER, PROJECTOR_CONFIG
-from tbbridge.store.archive import TIMES_ID, check_room, refused
+from tbbridge.store.archive import TIMES_ID, check_room, folded, path_flaw, refused
 from tbbridge.store.eventfiles import Halt, OpenFile
 
-# The folders that layout.own_files takes as a run's own.
-_OWN_FOLDERS: Final = (EMBEDDINGS_FOLDER, "plugins")
+# Folders in a run's own, which nobody packed around it.
+_INNER_FOLDERS: Final = (EMBEDDINGS_FOLDER, "plugins")
 # In front of each entry's name in a zip.
 _LOCAL_HEADER_BYTES: Final = 30
 
@@ -113,7 +112,7 @@ def _planned(archive: zipfile.ZipFile, strip_prefix: str | None, max_bytes: int)
         raise TooLarge(f"the archive has {len(infos)} entries, at most {limits.ARCHIVE_MAX_ENTRIES} are taken")
     named = [(info, _safe_path(info)) for info in infos]
     _check_overlaps(archive, infos)
-    files = [(info, path) for info, path in named if not info.is_dir()]
+    files = [(info, path) for info, path in named if not _is_folder(info)]
     folder = _common_folder([path for _, path in files]) if strip_prefix is None else PurePosixPath(strip_prefix)
     plan = [_Planned(info, _own_path(path, folder)) for info, path in files]
     _check_doubles([one.path for one in plan])
@@ -131,25 +130,16 @@ def _safe_path(info: zipfile.ZipInfo) -> PurePosixPath:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise _refuse(name, "is compressed in an unusual way; use plain zip (store or deflate)")
     kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind not in (0, stat.S_IFDIR if info.is_dir() else stat.S_IFREG):
+    if kind not in (0, stat.S_IFDIR if _is_folder(info) else stat.S_IFREG):
         raise _refuse(name, "is a link or a special file; only plain files are taken")
-    if len(name.encode(errors="surrogatepass")) > limits.ARCHIVE_PATH_MAX_BYTES:
-        raise _refuse(name, f"has a path of over {limits.ARCHIVE_PATH_MAX_BYTES} bytes")
-    if not name.isprintable() or "\\" in name:
-        raise _refuse(name, "holds a control character or a backslash in its name; use plain names with '/' between folders")
-    if name.startswith("/") or re.match("[A-Za-z]:", name):
-        raise _refuse(name, "has an absolute path; paths start in the run's folder")
-    parts = name.removesuffix("/").split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        raise _refuse(name, "has the part '', '.' or '..' in its path; use plain names there")
-    for part in parts:
-        if len(part.encode()) > limits.RUN_PART_MAX_BYTES:
-            raise _refuse(name, f"has a part of over {limits.RUN_PART_MAX_BYTES} bytes, longer than a file's name can be")
-        try:
-            veiled_name(part)
-        except ValueError as error:
-            raise _refuse(name, f"cannot be taken: {error}") from None
-    return PurePosixPath(*parts)
+    flaw = path_flaw(name)
+    if flaw is not None:
+        raise _refuse(name, flaw)
+    return PurePosixPath(name)
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    return info.orig_filename.endswith("/")  # its own is_dir() takes no entry without a name
 
 
 def _refuse(name: str, reason: str) -> InvalidItem:
@@ -169,7 +159,7 @@ def _check_overlaps(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]) 
 def _common_folder(paths: Sequence[PurePosixPath]) -> PurePosixPath:
     """The folder that all of them lie in, if it is one that somebody packed around a run."""
     first = paths[0].parts if paths else ()
-    if len(first) > 1 and first[0] not in _OWN_FOLDERS and all(path.parts[0] == first[0] for path in paths):
+    if len(first) > 1 and first[0] not in _INNER_FOLDERS and all(path.parts[0] == first[0] for path in paths):
         return PurePosixPath(first[0])
     return PurePosixPath()
 
@@ -178,31 +168,25 @@ def _own_path(path: PurePosixPath, folder: PurePosixPath) -> PurePosixPath:
     if not path.is_relative_to(folder) or path == folder:
         raise _refuse(str(path), f"does not lie in the folder {str(folder)!a}, as everything in this archive should")
     own = path.relative_to(folder)
-    if len(own.parts) > 1 and own.parts[0] in _OWN_FOLDERS:
-        return own
-    if len(own.parts) == 1 and (is_event_file(own.name) or own.name == PROJECTOR_CONFIG):
+    if is_own(own):
         return own
     raise _refuse(
         str(path),
-        f"does not belong to a run: those are event files ('tfevents' in the name), {PROJECTOR_CONFIG} and what lies in the "
-        f"folders {' and '.join(_OWN_FOLDERS)}; leave it out, and archive other runs one by one",
+        f"does not belong to a run: those are event files ('tfevents' in the name), {PROJECTOR_CONFIG} and what lies in "
+        f"{EMBEDDINGS_FOLDER} and in the folders of TensorBoard's plugins; leave it out, and archive other runs one by one",
     )
 
 
 def _check_doubles(paths: Sequence[PurePosixPath]) -> None:
     """No two entries for one place, also where a file system takes A for a, or one Unicode form for another."""
-
-    def folded(path: PurePosixPath) -> str:
-        return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())
-
     seen: dict[str, PurePosixPath] = {}
     for path in paths:
-        other = seen.setdefault(folded(path), path)
+        other = seen.setdefault(folded(str(path)), path)
         if other is not path:
             raise _refuse(str(path), f"is there twice, also as {str(other)!a}")
     for path in paths:
         for parent in path.parents:
-            if folded(parent) in seen:
+            if folded(str(parent)) in seen:
                 raise _refuse(str(path), f"lies in {str(parent)!a}, which is a file")
 
 
@@ -261,22 +245,42 @@ def _mtime(info: zipfile.ZipInfo) -> float:
 
 # Strings, comments and words of protobuf's text format; of all else only that it is there.
 _TOKEN: Final = re.compile(r"#[^\n]*|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[A-Za-z_][A-Za-z0-9_]*|\S", re.ASCII)
+# The escapes that all readers of the format know, and understand in the same way.
+_ESCAPE: Final = re.compile(r"\\(?:([0-3][0-7]{2}|[0-7]{1,2}(?![0-7]))|x([0-9A-Fa-f]{2})|([\"'ntr]))", re.ASCII)
+_SINGLE: Final = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 def _check_config(raw: bytes) -> None:
-    """Refuse a table of embeddings that names files elsewhere: TensorBoard would read them out to whoever asks."""
-    tokens = [token for token in _TOKEN.findall(raw.decode("latin-1")) if not token.startswith("#")]
+    """Refuse a table of embeddings that names files elsewhere: TensorBoard would read them out to whoever asks.
+
+    Read as protobuf reads it, in which each of the strings behind one another is unescaped by itself; and refused where its
+    readers may differ: Python's open() takes a lone carriage return for the end of a line, and so of a comment.
+    """
+    text = raw.decode("latin-1").replace("\r\n", "\n")
+    if "\r" in text:
+        raise _refuse(PROJECTOR_CONFIG, "has a carriage return that ends no line; end lines with a line feed")
+    tokens = [token for token in _TOKEN.findall(text) if not token.startswith("#")]
     for position, token in enumerate(tokens):
         if not token.endswith("_path"):
             continue
         value = []
         for part in tokens[position + 1 + (tokens[position + 1 : position + 2] == [":"]) :]:
-            if part[0] not in "\"'":
+            if part[0] not in "\"'" or len(part) == 1:
                 break
-            value.append(part[1:-1])
-        path = "".join(value).encode("latin-1").decode("unicode_escape", errors="replace")
+            value.append(_unescaped(part[1:-1]))
+        path = "".join(value)
         if not value or path.startswith(("/", "~")) or "\\" in path or ":" in path or ".." in path.split("/"):
             raise _refuse(PROJECTOR_CONFIG, f"names the file {path[:200]!a}, which lies outside of the run's folder")
+
+
+def _unescaped(quoted: str) -> str:
+    def one(match: re.Match[str]) -> str:
+        octal, hexadecimal, single = match.groups()
+        if single:
+            return _SINGLE.get(single, single)
+        return chr(int(octal, 8) if octal else int(hexadecimal, 16))
+
+    return _ESCAPE.sub(one, quoted)  # what it does not know keeps its backslash, which no path may have
 
 
 def _looked_at(path: PurePosixPath, place: Path, halt: Halt) -> ItemWarning | None:

@@ -264,6 +264,7 @@ class Archives:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._under_way = 0
+        self._unpacking = asyncio.Semaphore(limits.ARCHIVES_UNPACKED_AT_ONCE)
 
     async def read(self, run: str, prefix: str = "") -> Response:
         """The answer that streams the archive of `run`; its files lie in the folder `prefix` in there, if one is given."""
@@ -305,9 +306,10 @@ class Archives:
         try:
             async with self._stage() as folder, self._stage() as staged:
                 path = await _receive(receive, folder, expected, most)
-                found: Unpacked = await _in_thread(
-                    lambda halt: unpack(path, staged, strip_prefix=strip_prefix, max_bytes=most, halt=halt)
-                )
+                async with self._unpacking:
+                    found: Unpacked = await _in_thread(
+                        lambda halt: unpack(path, staged, strip_prefix=strip_prefix, max_bytes=most, halt=halt)
+                    )
                 return found, await self._service.door.change(InstallRun(run, staged, replace))
         finally:
             self._end()
