@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 from processes import TBBRIDGE, Process, address_in, environment, get, post, serve, tensorboard, until
+
+from tbbridge import Client
+from tbbridge.compat import LoggerplexClient
 
 # A program that logs as every program does: a few records, one with a traceback, and an end without a word to tbbridge.
 PROGRAM = """
@@ -100,6 +104,24 @@ def test_a_retry_repeats_no_record(bridge: str) -> None:
     answers = [post(f"{bridge}/api/v1/write", body) for _ in range(3)]
     assert [answer["duplicate"] for answer in answers] == [False, True, True]
     assert run("r", url=bridge).stdout.count("once") == 1
+
+
+def test_clients_of_loggerplex_and_members_of_groups_log_too(bridge: str) -> None:
+    request = urllib.request.Request(
+        f"{bridge}/api/v1/groups",
+        json.dumps({"groups": [{"name": "agent", "kind": "indexed", "bin_size": 10}]}).encode(),
+        {"Content-Type": "application/json"},
+        method="PUT",
+    )
+    urllib.request.urlopen(request, timeout=30).close()
+    log = LoggerplexClient("agent/17", host=bridge)
+    log.info5("from", "loggerplex")
+    log.flush()
+    with Client(bridge) as client:
+        client.member("agent/017").log("from a member")
+        client.flush()
+    lines = run("agent/17", url=bridge).stdout.splitlines()
+    assert [line[28:] for line in lines] == ["INFO5    - from loggerplex", "INFO     - from a member"]
 
 
 def test_settings_say_what_becomes_of_logs(logdir: Path) -> None:
