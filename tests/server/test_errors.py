@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 
 import pytest
 
 from tbbridge.errors import StorageFailed
 from tbbridge.pipeline.door import Health
+from tbbridge.server.connections import RequestsUnderWay
 from tbbridge.server.edge import Edge
 from tbbridge.server.guard import Guard
 from tbbridge.server.tokens import Tokens
@@ -110,7 +112,8 @@ async def test_an_answer_cut_off_by_the_stop_ends_without_a_traceback():
         sent.append(message["type"])
 
     scope = {"type": "http", "method": "GET", "headers": []}
-    request = asyncio.create_task(Edge(app, RequestTotals(), Guard(Tokens(None)))(scope, None, send))
+    edge = Edge(app, RequestTotals(), Guard(Tokens(None)), RequestsUnderWay(1), Counter())
+    request = asyncio.create_task(edge(scope, None, send))
     await under_way.wait()
     request.cancel()
     await request

@@ -94,7 +94,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
         redoc_url=None,
     )
     app.state.service = service
-    app.add_middleware(Edge, totals=service.totals, guard=service.guard)
+    app.add_middleware(Edge, totals=service.totals, guard=service.guard, under_way=service.under_way, refused=service.refused)
     app.add_exception_handler(TBBridgeError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_query)
     app.add_exception_handler(HTTPException, _answer_http)

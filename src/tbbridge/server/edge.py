@@ -9,12 +9,14 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import Counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tbbridge.errors import Forbidden, Misdirected, Stopping, TBBridgeError, Unauthorized
+from tbbridge.errors import Forbidden, Misdirected, Stopping, TBBridgeError, TooManyRequests, Unauthorized
 from tbbridge.server.answers import form_of_scope, problem, raw_problem
 from tbbridge.server.bodies import SenderGone
+from tbbridge.server.connections import RequestsUnderWay, client_of
 from tbbridge.server.guard import Guard, Headers, preflight_answer
 from tbbridge.server.totals import RequestTotals
 
@@ -32,16 +34,25 @@ _STOPPED = (
 class Edge:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, totals: RequestTotals, guard: Guard) -> None:
+    def __init__(
+        self, app: ASGIApp, totals: RequestTotals, guard: Guard, under_way: RequestsUnderWay, refused: Counter[str]
+    ) -> None:
+        """`refused` is counted up, by reason, for each request that is turned away here."""
         self.app = app
         self.totals = totals
         self.guard = guard
+        self.under_way = under_way
+        self.refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] == "websocket":  # we have none, and what is not guarded is not passed on
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        client = client_of(scope["client"][0]) if scope.get("client") else ""
+        counted = False
         status = 0
         started = time.perf_counter()
         added: Headers | None = None
@@ -55,13 +66,16 @@ class Edge:
             await send(message)
 
         try:
+            self.under_way.begin(client)
+            counted = True
             added = self.guard.check(scope)
             if added is not None and scope["method"] == "OPTIONS":
                 await _preflight(send, added)
                 status = 204
             else:
                 await self.app(scope, receive, counting_send)
-        except (Unauthorized, Forbidden, Misdirected) as error:  # the guard's; the body is not read
+        except (TooManyRequests, Unauthorized, Forbidden, Misdirected) as error:  # of these lines; the body is not read
+            self.refused[error.code] += 1
             await problem(error, form_of_scope(scope))(scope, receive, counting_send)
         except SenderGone:
             status = _SENDER_GONE
@@ -79,6 +93,8 @@ class Edge:
             answer = raw_problem(TBBridgeError.title, TBBridgeError.status, detail, TBBridgeError.code, form_of_scope(scope))
             await answer(scope, receive, counting_send)
         finally:
+            if counted:
+                self.under_way.end(client)
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self.totals.observe(method, _route(scope), status, time.perf_counter() - started)
 

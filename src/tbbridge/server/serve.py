@@ -11,6 +11,7 @@ import contextlib
 import errno
 import ipaddress
 import logging
+import resource
 import signal
 import socket
 import threading
@@ -23,7 +24,9 @@ import uvicorn
 from tbbridge import limits
 from tbbridge.errors import CannotListen
 from tbbridge.server.app import REQUESTS_SHARE, build_app
+from tbbridge.server.connections import Connections, protocol_class
 from tbbridge.server.settings import ServerSettings
+from tbbridge.server.tls import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +40,17 @@ async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | N
     `on_ready` is called with the address (`http://127.0.0.1:6007`) as soon as points are taken. Raises `CannotListen`,
     `LogFolderBusy` or `StorageFailed` if it cannot start; KeyboardInterrupt if a second Ctrl-C forced the stop.
     """
+    certificate = None if settings.tls_cert is None else Certificate(settings.tls_cert, settings.tls_key)
     with contextlib.closing(bind(settings.host, settings.port)) as listener:
         app = build_app(settings)
+        connections = Connections(
+            connections_that_fit(settings), settings.connections_per_address_max, app.state.service.refused
+        )
         config = uvicorn.Config(
             app,
+            http=protocol_class(connections),
+            ws="none",
+            proxy_headers=False,  # they name whatever address a sender likes; what is counted is the one that connects
             lifespan="off",  # entered here instead: uvicorn would turn an error of it into a log line and an exit
             log_config=None,
             log_level=settings.log_level,
@@ -51,7 +61,7 @@ async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | N
             server_header=False,
         )
         stopping = app.state.service.stopping
-        server = _Server(config, lambda: _announce(listener, settings, on_ready), stopping.set)
+        server = _Server(config, connections, certificate, lambda: _announce(listener, settings, on_ready), stopping.set)
         opening = _Opening(asyncio.current_task())
         try:
             with _signals_stop(server, opening):
@@ -105,7 +115,7 @@ async def _until_stopped(server: _Server, listener: socket.socket) -> None:
 
 
 def _announce(listener: socket.socket, settings: ServerSettings, on_ready: Callable[[str], None] | None) -> None:
-    address = address_of(listener)
+    address = address_of(listener, "http" if settings.tls_cert is None else "https")
     log.info("listening on %s, writing to %s", address, settings.logdir)
     if not settings.tokens and settings.tokens_file is None and not _is_loopback(listener.getsockname()[0]):
         log.warning(
@@ -119,15 +129,49 @@ def _announce(listener: socket.socket, settings: ServerSettings, on_ready: Calla
 class _Server(uvicorn.Server):
     """uvicorn's server, told when it is ready; signals are ours, since its own way ends by raising them once more."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        connections: Connections,
+        certificate: Certificate | None,
+        ready: Callable[[], None],
+        stopping: Callable[[], None],
+    ) -> None:
         super().__init__(config)
+        self._connections = connections
+        self._certificate = certificate
         self._ready = ready
         self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """As uvicorn's for sockets that it is given; but a TLS handshake has its time."""
+        loop = asyncio.get_running_loop()
+        config = self.config
+
+        def connected() -> asyncio.Protocol:
+            return config.http_protocol_class(config=config, server_state=self.server_state, app_state={}, _loop=loop)  # type: ignore[call-arg]
+
+        self.servers = [
+            await loop.create_server(
+                connected,
+                sock=listener,
+                backlog=config.backlog,
+                ssl=None if self._certificate is None else self._certificate.context,
+                ssl_handshake_timeout=None if self._certificate is None else limits.TLS_HANDSHAKE_S,
+            )
+            for listener in sockets or ()
+        ]
+        self.started = True
         if not self.should_exit:
             self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """What uvicorn does ten times a second; once a second, the connections and the certificate are looked at too."""
+        if counter % 10 == 0:
+            self._connections.look(asyncio.get_running_loop().time())
+            if self._certificate is not None:
+                self._certificate.look()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stopping()  # answers without an end must end before all are waited for
@@ -155,6 +199,22 @@ def _signals_stop(server: _Server, opening: _Opening) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def connections_that_fit(settings: ServerSettings) -> int:
+    """`connections_max`, or as many as there are descriptors for: they must leave enough for the files."""
+    files = settings.open_files_max + limits.LOGS_OPEN_FILES_MAX + limits.FILES_RESERVED
+    granted, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if granted == resource.RLIM_INFINITY or granted >= files + settings.connections_max:
+        return settings.connections_max
+    fitting = max(1, granted - files)
+    log.warning(
+        "this process may have %d open files, so it takes %d connections at a time instead of %d; raise the limit (ulimit -n)",
+        granted,
+        fitting,
+        settings.connections_max,
+    )
+    return fitting
 
 
 # --- the address --------------------------------------------------------------------------------------------------------
@@ -195,9 +255,9 @@ def _is_loopback(host: str) -> bool:
     return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, scheme: str = "http") -> str:
     """The URL under which `listener` is reached from this machine."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -6,6 +6,7 @@ Made by `app.build_app` without any work; the door is opened in the app's lifesp
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
@@ -14,6 +15,7 @@ from tbbridge import limits
 from tbbridge.errors import QueueFull, Stopping
 from tbbridge.groups import NO_GROUPS, Groups
 from tbbridge.pipeline.door import Door, Health
+from tbbridge.server.connections import RequestsUnderWay
 from tbbridge.server.guard import Guard
 from tbbridge.server.settings import ServerSettings
 from tbbridge.server.tokens import Tokens
@@ -53,6 +55,8 @@ class Service:
     bodies: BodyBudget
     groups: Groups
     guard: Guard
+    under_way: RequestsUnderWay
+    refused: Counter[str] = field(default_factory=Counter)  # what was turned away before it reached a route, by reason
     opened: Door | None = None
     followers: int = 0  # requests that follow a log now
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: what has no end ends
@@ -64,7 +68,8 @@ class Service:
         """Everything but the door, which the lifespan opens."""
         bodies = BodyBudget(settings.bodies_in_flight_max_bytes)
         guard = Guard(Tokens(settings.tokens_file, settings.tokens), settings.allowed_hosts, settings.allowed_origins)
-        return cls(settings, Catalog(settings.logdir), RequestTotals(), bodies, settings.groups or NO_GROUPS, guard)
+        under_way = RequestsUnderWay(settings.requests_per_address_max)
+        return cls(settings, Catalog(settings.logdir), RequestTotals(), bodies, settings.groups or NO_GROUPS, guard, under_way)
 
     @property
     def groups_fixed(self) -> bool:

@@ -239,6 +239,54 @@ class ServerSettings:
         read=_read_origins,
         metavar="ORIGINS",
     )
+    tls_cert: Path | None = _setting(
+        None,
+        help="Certificate (PEM, with those between it and its root behind it): the bridge speaks https then, and only that. "
+        "Read again when it changes.",
+        read=_read_optional_path,
+        metavar="FILE",
+    )
+    tls_key: Path | None = _setting(
+        None,
+        help="The certificate's private key (PEM, without a password); none: it is in the certificate's file.",
+        read=_read_optional_path,
+        metavar="FILE",
+    )
+    connections_max: int = _setting(
+        limits.CONNECTIONS_MAX,
+        help="Open connections in all. One more gets 503 and is closed.",
+        read=_read_whole,
+        metavar="COUNT",
+        minimum=1,
+    )
+    connections_per_address_max: int = _setting(
+        limits.CONNECTIONS_PER_ADDRESS_MAX,
+        help="Open connections of one address; behind a proxy, which is one address, as many as it opens. One more gets 429.",
+        read=_read_whole,
+        metavar="COUNT",
+        minimum=1,
+    )
+    requests_per_address_max: int = _setting(
+        limits.REQUESTS_PER_ADDRESS_MAX,
+        help="Requests of one address that are worked on at one time. One more gets 429.",
+        read=_read_whole,
+        metavar="COUNT",
+        minimum=1,
+    )
+    runs_max: int = _setting(
+        limits.RUNS_MAX,
+        help="Runs that the bridge writes to in one log folder. What would begin one more is refused with 422.",
+        read=_read_whole,
+        metavar="COUNT",
+        minimum=1,
+    )
+    tags_per_run_max: int = _setting(
+        limits.TAGS_PER_RUN_MAX,
+        help="Tags of one run. What would add one more is refused with 422.",
+        read=_read_whole,
+        metavar="COUNT",
+        minimum=1,
+    )
     queue_max_bytes: int = _setting(
         limits.QUEUE_MAX_BYTES,
         help="Batches that may wait for the disk, in bytes. When they are more, senders get 429 and try again.",
@@ -354,6 +402,8 @@ class ServerSettings:
     def __post_init__(self) -> None:
         for setting in SETTINGS:
             setting.check(getattr(self, setting.name), setting.name)
+        if self.tls_key is not None and self.tls_cert is None:
+            raise InvalidSetting("--tls-key is given without --tls-cert; give both, or neither for plain http")
         one_body = self.body_max_bytes + self.decoded_max_bytes  # a compressed body is held in both forms for a moment
         if self.bodies_in_flight_max_bytes < one_body:
             raise InvalidSetting(

@@ -1,0 +1,265 @@
+"""Connections under bounds: how many there are, in all and from one address, and how long each may take over what it does.
+
+uvicorn bounds none of this. Its protocol is subclassed here: a connection too many is answered at once and closed; one that
+sends its request's head too slowly, or endlessly, or that does not take its answer, is closed too. What a request means is no
+affair of this file: the path continues in edge.py. No timer is set for a request: `look` goes over all connections each second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import ipaddress
+import logging
+from collections import Counter
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final, Protocol
+
+from tbbridge import limits
+from tbbridge.errors import TBBridgeError, TooManyConnections, TooManyRequests
+from tbbridge.server.answers import JSON, Answer, http_problem, problem
+
+# Not its warnings: uvicorn's protocol logs one for each malformed request, so strangers could fill the log. They are counted.
+_protocol_log = logging.getLogger("tbbridge.server.protocol")
+_protocol_log.setLevel(logging.ERROR)
+
+_NOT_HTTP: Final = "this is no HTTP/1.1 request; if it was meant as one, the client or a proxy on the way garbled it"
+_HEAD_TOO_LARGE: Final = f"the request's headers have over {limits.HEAD_MAX_BYTES} bytes; send what is long in the body"
+_HEAD_TOO_SLOW: Final = f"the request's headers were not complete after {limits.HEAD_TIMEOUT_S:g} s; send it again"
+
+
+@lru_cache(maxsize=4096)
+def client_of(host: str) -> str:
+    """Who is counted as one for the IP address `host`: itself; for IPv6 its network of /64: whoever has one has them all."""
+    if ":" not in host:
+        return host
+    address = ipaddress.IPv6Address(host)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+
+
+class RequestsUnderWay:
+    """How many requests of each address are worked on now."""
+
+    def __init__(self, per_address_max: int) -> None:
+        self._max = per_address_max
+        self._counts: dict[str, int] = {}
+
+    def begin(self, client: str) -> None:
+        """Count one more. Raises `TooManyRequests`."""
+        count = self._counts.get(client, 0) + 1
+        if count > self._max:
+            raise TooManyRequests(
+                f"{client} has {self._max} requests under way already; send several points in one, or wait for answers first "
+                "(--requests-per-address-max)"
+            )
+        self._counts[client] = count
+
+    def end(self, client: str) -> None:
+        """That one is answered."""
+        count = self._counts[client] - 1
+        if count:
+            self._counts[client] = count
+        else:
+            del self._counts[client]
+
+
+class Connections:
+    """All connections of one server."""
+
+    def __init__(self, maximum: int, per_address_max: int, refused: Counter[str]) -> None:
+        """`refused` is counted up, by reason, for each that is turned away or closed."""
+        self.maximum = maximum
+        self._per_address_max = per_address_max
+        self._refused = refused
+        self._open: set[WatchedProtocol] = set()
+        self._by_client: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def admit(self, connection: WatchedProtocol, client: str) -> None:
+        """Count a new connection. Raises `TooManyConnections` or `TooManyRequests`."""
+        if len(self._open) >= self.maximum:
+            self.refuse("connections")
+            raise TooManyConnections(f"the bridge has {self.maximum} connections open, as many as it takes (--connections-max)")
+        if self._by_client[client] >= self._per_address_max:
+            self.refuse("connections-of-address")
+            raise TooManyRequests(
+                f"{client} has {self._per_address_max} connections open, as many as one address may; share them among senders "
+                "(--connections-per-address-max)"
+            )
+        self._open.add(connection)
+        self._by_client[client] += 1
+
+    def leave(self, connection: WatchedProtocol, client: str) -> None:
+        """A connection that was admitted is closed."""
+        self._open.discard(connection)
+        self._by_client[client] -= 1
+        if not self._by_client[client]:
+            del self._by_client[client]
+
+    def refuse(self, reason: str) -> None:
+        """Count one that is turned away or closed."""
+        self._refused[reason] += 1
+
+    def look(self, now: float) -> None:
+        """Close those that take too long. `now` is the event loop's time; to be called about once a second."""
+        for connection in list(self._open):
+            connection.look(now)
+
+
+class _Cycle(Protocol):
+    """What is used of uvicorn's RequestResponseCycle."""
+
+    response_started: bool
+    response_complete: bool
+
+
+class WatchedProtocol(asyncio.Protocol):
+    """Goes in front of uvicorn's protocol class, whose attributes it reads: `transport`, `cycle`, `client`."""
+
+    watch: Connections  # set on the class by `protocol_class`
+    transport: asyncio.Transport
+    cycle: _Cycle | None
+    client: tuple[str, int] | None
+    logger: logging.Logger
+    loop: asyncio.AbstractEventLoop
+
+    _counted_as: str | None = None  # the address, while it is counted; None: refused, or closed
+    _waiting_since = 0.0  # since when a head is awaited that has begun; 0: none is
+    _has_sent = False
+    _stalled_since = 0.0  # since when the answer is not taken; 0: it is
+    _stalled_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it, or turn it away."""
+        super().connection_made(transport)
+        self.logger = _protocol_log
+        client = client_of(self.client[0]) if self.client else ""
+        try:
+            self.watch.admit(self, client)
+        except (TooManyConnections, TooManyRequests) as error:
+            self._turn_away(error)
+            return
+        self._counted_as = client
+        self._waiting_since = self.loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count it no more."""
+        if self._counted_as is not None:
+            self.watch.leave(self, self._counted_as)
+            self._counted_as = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Let uvicorn parse it, and note if that was the beginning of a head and not its end."""
+        if self._counted_as is None or self.transport.is_closing():
+            return
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._waiting_since = 0.0
+        elif not self._waiting_since:
+            self._waiting_since = self.loop.time()
+        self._has_sent = True
+
+    def pause_writing(self) -> None:
+        """The answer is not taken as fast as it is made."""
+        super().pause_writing()
+        self._stalled_since = self.loop.time()
+        self._stalled_bytes = self.transport.get_write_buffer_size()
+
+    def resume_writing(self) -> None:
+        """It was taken."""
+        super().resume_writing()
+        self._stalled_since = 0.0
+
+    def look(self, now: float) -> None:
+        """Close the connection if it takes too long over a head or an answer."""
+        if self._waiting_since and now - self._waiting_since > limits.HEAD_TIMEOUT_S:
+            self.watch.refuse("head-timeout")
+            if self._has_sent and self.cycle is None:  # later, it could be taken for the answer to what is just being sent
+                self._close_with(http_problem(HTTPStatus.REQUEST_TIMEOUT, _HEAD_TOO_SLOW, JSON))
+            else:
+                self.transport.close()
+            self._waiting_since = 0.0
+        elif self._stalled_since and now - self._stalled_since > limits.ANSWER_STALL_S:
+            left = self.transport.get_write_buffer_size()
+            if self._stalled_bytes - left < limits.ANSWER_MIN_BYTES_PER_S * (now - self._stalled_since):
+                self.watch.refuse("answer-stalled")
+                self.transport.abort()  # close would wait for the very bytes that are not taken
+                self._stalled_since = 0.0
+            else:
+                self._stalled_since, self._stalled_bytes = now, left
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's name for it and its words, which are not shown
+        """What uvicorn calls for what it cannot parse."""
+        self.watch.refuse("malformed-http")
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()  # in the middle of an answer, another one would be taken for a part of it
+        else:
+            self._close_with(http_problem(HTTPStatus.BAD_REQUEST, _NOT_HTTP, JSON))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: uvicorn would log two lines each time somebody offers HTTP/2 or a WebSocket, which need not be taken up."""
+
+    def _turn_away(self, error: TBBridgeError) -> None:
+        self._close_with(problem(error, JSON))
+
+    def _close_with(self, answer: Answer) -> None:
+        self.transport.write(_raw(answer))
+        self.transport.close()
+
+
+class _FramingMixin(WatchedProtocol):
+    """For httptools, which takes heads, chunk headers and trailers of any length (h11 bounds them itself)."""
+
+    _framing = 0  # bytes of this request besides its body, less what a body of its length may have around it
+
+    def on_message_begin(self) -> None:
+        """A further request: count anew. What came with it in one piece is not counted, at most 256 KiB."""
+        self._framing = 0
+        super().on_message_begin()  # type: ignore[misc] # uvicorn's
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body: no framing."""
+        self._framing -= len(body) * (1 + limits.FRAMING_TIMES)
+        super().on_body(body)  # type: ignore[misc] # uvicorn's
+
+    def data_received(self, data: bytes) -> None:
+        """As before; and close it if what is no body grows without end."""
+        self._framing += len(data)
+        super().data_received(data)
+        if self._framing > limits.HEAD_MAX_BYTES and not self.transport.is_closing():
+            self.watch.refuse("head-too-large")
+            if self.cycle is None or self.cycle.response_complete:
+                self._close_with(http_problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _HEAD_TOO_LARGE, JSON))
+            else:
+                self.transport.close()
+
+
+def protocol_class(connections: Connections) -> type[asyncio.Protocol]:
+    """uvicorn's protocol on httptools where that is installed, else on h11, under the bounds of `connections`."""
+    if importlib.util.find_spec("httptools") is not None:
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # only here: it is not made for every Python
+
+        class WatchedHttpTools(_FramingMixin, HttpToolsProtocol):  # type: ignore[misc] # attributes are theirs, types narrower
+            watch = connections
+
+        return WatchedHttpTools
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class WatchedH11(WatchedProtocol, H11Protocol):  # type: ignore[misc] # as above
+        watch = connections
+
+    return WatchedH11
+
+
+def _raw(answer: Answer) -> bytes:
+    """An answer as it goes over the wire without uvicorn's help; the last one of its connection."""
+    lines = [b"HTTP/1.1 %d %s" % (answer.status_code, HTTPStatus(answer.status_code).phrase.encode())]
+    lines += [name + b": " + value for name, value in answer.raw_headers]
+    return b"\r\n".join([*lines, b"connection: close", b"", bytes(answer.body)])
