@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorboardX
 import torch.utils.tensorboard
-from processes import TBBRIDGE, TensorBoard, address_in, environment, get, post, serve, tensorboard, until
+from processes import TBBRIDGE, Process, TensorBoard, address_in, environment, get, post, serve, tensorboard, until
 
 PLUGINS = ("histograms", "images", "audio", "text", "pr_curves", "graphs")
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -316,4 +316,18 @@ def test_a_file_of_several_windows_arrives_whole(many: Path, bridge: str, run: R
     for cache in ("cache", "elsewhere"):
         assert run("import", str(many), "--url", bridge, cache=cache).returncode == 0
         assert counts(bridge) == {"run": 200}
+    assert get(f"{bridge}/api/v1/scalars", run="run", tag="loss")["steps"] == list(range(100))
+
+
+def test_an_import_that_was_killed_goes_on(many: Path, tmp_path: Path, bridge: str, run: Run) -> None:
+    """Killed as soon as something is on its way, so that nobody knows whether it arrived."""
+    records = tmp_path / "cache" / "tbbridge" / "import"
+    with Process(
+        [TBBRIDGE, "import", str(many), "--url", bridge], env=environment(XDG_CACHE_HOME=str(tmp_path / "cache"))
+    ) as killed:
+        until(lambda: records.exists() and any(path.suffix == ".json" for path in records.iterdir()), "it sends")
+        killed.process.kill()
+        killed.wait()
+    assert run("import", str(many), "--url", bridge).returncode == 0
+    assert counts(bridge) == {"run": 200}
     assert get(f"{bridge}/api/v1/scalars", run="run", tag="loss")["steps"] == list(range(100))
