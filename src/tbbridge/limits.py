@@ -166,14 +166,14 @@ TOKEN_MIN_CHARACTERS: Final = 20
 # The tokens file is looked at this often, so that a revoked token is refused a second later.
 TOKENS_LOOK_S: Final = 1.0
 
-# Open connections, in all and from one address (an IPv6 network of /64 counts as one). An idle one costs about 20 KiB, so all of
-# them 80 MiB; a thousand clients behind one router fit, and no address alone can keep all others out.
+# Open connections, in all and from one address (an IPv6 network of /64 counts as one). An idle one costs about 20 KiB, so all
+# of them 80 MiB; a thousand clients behind one router fit, and no address alone can keep all others out.
 CONNECTIONS_MAX: Final = 4096
 CONNECTIONS_PER_ADDRESS_MAX: Final = 2048
 # Requests of one address that are worked on at one time: a thousand clients of one machine may all flush in the same moment.
 REQUESTS_PER_ADDRESS_MAX: Final = 1024
-# Descriptors that are left to files of ours which are open for a moment (reads, archives, segments, checkpoints), besides those of
-# event files and logs: connections never use them up, or a flood of them would stop the journal.
+# Descriptors that are left to files of ours which are open for a moment (reads, archives, segments, checkpoints), besides those
+# of event files and logs: connections never use them up, or a flood of them would stop the journal.
 FILES_RESERVED: Final = 256
 # From a connection's beginning, or the first byte of a further request, to the end of the request's head. A head is one packet
 # or two; on the slowest line it takes two seconds.

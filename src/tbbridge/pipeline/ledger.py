@@ -104,11 +104,19 @@ class Folders(Protocol):
 class Ledger:
     """All runs and writers of one log folder. Changed by the writer task only."""
 
-    def __init__(self, *, writers_max: int = limits.WRITERS_MAX) -> None:
+    def __init__(
+        self,
+        *,
+        writers_max: int = limits.WRITERS_MAX,
+        runs_max: int = limits.RUNS_MAX,
+        tags_per_run_max: int = limits.TAGS_PER_RUN_MAX,
+    ) -> None:
         self.runs: dict[str, Run] = {}
         self.marks: OrderedDict[str, int] = OrderedDict()  # writer -> highest seq taken, least recently used first
         self.logs = Logbook()
         self.next_index = 1
+        self.runs_max = runs_max
+        self.tags_per_run_max = tags_per_run_max
         self._writers_max = writers_max
 
     def mark(self, writer: str, seq: int) -> None:
@@ -284,14 +292,21 @@ class _Settling:
 
     def take(self, batch: Batch, logs: LogSettling, *, partial: bool) -> None:
         found: list[tuple[RunBatch, Run | None]] = []
+        room = self._ledger.runs_max - len(self._ledger.runs)
         for asked in batch.runs:
             known = self._ledger.runs.get(asked.run)
+            is_new = known is None
             if known is not None and not self._is_live(known):
                 known = None
             complete = logs.with_texts(asked, {} if known is None else known.tags)
             settled = self._run(complete, known, f"runs[run={asked.run!a}]")
-            if not settled.is_empty:
-                found.append((settled, known))
+            if settled.is_empty:
+                continue
+            if is_new and room <= 0:
+                self._refuse(_too_many_runs(self._ledger.runs_max).at(f"runs[run={asked.run!a}]"))
+                continue
+            room -= is_new
+            found.append((settled, known))
         if self.errors and not partial:
             return  # before any folder is made: what is refused leaves no trace
         for settled, known in found:
@@ -326,10 +341,13 @@ class _Settling:
             tags = dict(_purged(tags, asked.purge_step))
         embeddings = dict(known.embeddings) if known is not None else {}
         here: dict[str, tuple[Kind, int]] = {}
+        room = self._ledger.tags_per_run_max - len(tags) - len(embeddings)
         scalars: list[ScalarColumns] = []
         for column in asked.scalars:
             try:
                 before = _expect(here.get(column.tag) or tags.get(column.tag), Kind.SCALAR, column.tag)
+                if before is None:
+                    room = self._room_after(room)
                 settled, steps = self._column(column, before, path)
             except InvalidItem as error:
                 self._refuse(error.at(f"{path}.scalars[tag={column.tag!a}]"))
@@ -343,6 +361,8 @@ class _Settling:
             try:
                 last = embeddings.get(summary.tag) if kind is Kind.EMBEDDING else here.get(summary.tag) or tags.get(summary.tag)
                 before = _expect(last, kind, summary.tag)
+                if before is None:
+                    room = self._room_after(room)
                 step = summary.step if summary.step is not None else _next_step(before, 1)
                 if isinstance(summary, Embedding):
                     self._folders.check_embeddings(asked.run)
@@ -360,6 +380,14 @@ class _Settling:
             return RunBatch(asked.run, tuple(scalars), tuple(summaries), create=create)
         purge_wall_time = self._now if asked.purge_wall_time is None else asked.purge_wall_time
         return RunBatch(asked.run, tuple(scalars), tuple(summaries), asked.purge_step, purge_wall_time, create=create)
+
+    def _room_after(self, room: int) -> int:
+        """How many further tags the run may have after one more."""
+        if room <= 0:
+            most = self._ledger.tags_per_run_max
+            message = f"the run has {most} tags, as many as it may; use fewer, or raise --tags-per-run-max on the server"
+            raise InvalidItem("too-many-tags", message, "tag")
+        return room - 1
 
     def _column(self, column: ScalarColumns, before: int | None, path: str) -> tuple[ScalarColumns, Int64s]:
         count = len(column.values)
@@ -417,6 +445,11 @@ class _Settling:
     def _refuse(self, error: ItemError) -> None:
         if len(self.errors) < limits.REPORTED_ITEMS:
             self.errors.append(error)
+
+
+def _too_many_runs(most: int) -> InvalidItem:
+    message = f"the bridge writes to {most} runs, as many as it may; delete some, or raise --runs-max on the server"
+    return InvalidItem("too-many-runs", message)
 
 
 def _expect(known: tuple[Kind, int] | None, kind: Kind, tag: str) -> int | None:

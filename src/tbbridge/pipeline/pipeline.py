@@ -47,6 +47,8 @@ class PipelineSettings:
     segment_bytes: int = limits.SEGMENT_BYTES
     open_files_max: int = limits.OPEN_FILES_MAX
     writers_max: int = limits.WRITERS_MAX
+    runs_max: int = limits.RUNS_MAX
+    tags_per_run_max: int = limits.TAGS_PER_RUN_MAX
     close_timeout_s: float = 5.0
     veil_s: float = limits.VEIL_S
     logs: LogSettings = field(default_factory=LogSettings)
@@ -289,7 +291,9 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
             f"log folder {settings.logdir} cannot be used: {describe(error)}", full=disk.is_full(error)
         ) from error
     try:
-        ledger = Ledger(writers_max=settings.writers_max)
+        ledger = Ledger(
+            writers_max=settings.writers_max, runs_max=settings.runs_max, tags_per_run_max=settings.tags_per_run_max
+        )
         veils = Veils(settings.logdir, settings.veil_s)
         veils.load()
         files = EventFiles(settings.logdir, veils, open_files_max=settings.open_files_max)

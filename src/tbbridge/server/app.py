@@ -50,6 +50,8 @@ async def open_pipeline(settings: ServerSettings) -> Pipeline:
             segment_bytes=settings.segment_bytes,
             open_files_max=settings.open_files_max,
             veil_s=settings.veil_s,
+            runs_max=settings.runs_max,
+            tags_per_run_max=settings.tags_per_run_max,
             close_timeout_s=settings.shutdown_timeout_s * CLOSE_SHARE,
             logs=LogSettings(
                 overwrite=settings.logs_mode == "overwrite",
