@@ -1,4 +1,4 @@
-"""What happens to bytes on disks and on the way: cut, flipped, zeroed, doubled, exchanged. And texts and numbers at the edges."""
+"""What happens to bytes on disks and on the way: cut, flipped, zeroed, doubled, exchanged. And values at the edges."""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ def archive(tmp_path: Path):
     def run(name: str, content: bytes) -> None:
         with zipfile.ZipFile(tmp_path / "archive.zip", "w") as made:
             made.writestr(EVENTS, encode_file_start(1.0, session_start=True))
-            made.writestr(name, content)
+            info = zipfile.ZipInfo(name or "x")  # which cannot be made without a name
+            made.writestr(info, content)
+            info.filename = name
         (tmp_path / "staged").mkdir()
         unpack(tmp_path / "archive.zip", tmp_path / "staged")
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
-import unicodedata
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +18,7 @@ from hypothesis.strategies import DrawFn
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 from tbbridge import layout, limits
-from tbbridge.errors import InvalidItem, MalformedBody, TBBridgeError, TooLarge
+from tbbridge.errors import InvalidItem, MalformedBody, TooLarge
 from tbbridge.events.summaries import encode_file_start
 from tbbridge.logs.fit import fitting_record
 from tbbridge.logs.lines import decode_record, encode_record, last_start, split_records
@@ -85,8 +83,7 @@ def test_an_archive_is_taken_whole_into_its_folder_or_refused(data: bytes, strip
         staged.mkdir(parents=True)
         try:
             taken = unpack(place / "archive.zip", staged, strip_prefix=strip, max_bytes=10_000)
-        except (InvalidItem, MalformedBody, TooLarge) as error:
-            assert error.message
+        except (InvalidItem, MalformedBody, TooLarge):
             taken = None
         inside = below(staged)
         assert below(place) == sorted(
@@ -105,8 +102,8 @@ def test_an_archive_is_taken_whole_into_its_folder_or_refused(data: bytes, strip
 CONFIG_PARTS = st.sampled_from([
     "embeddings", "{", "}", "<", ">", "tensor_path", "tensor_name", "metadata_path", "bookmarks_path", "sprite", "image_path",
     "single_image_dim", ":", " ", "\n", "\r", "#", ",", ";", '"', "'", '"a/b.tsv"', "'c.tsv'", '"/etc/passwd"', '"../x"',
-    r'"\57etc"', r'"\57"', '"1/passwd"', r'"a/\56\56"', r'"..\57" "7x"', r'"\x2e"', r'"\x2"', '"f/x"', r'"\056."', r'"\""', "'\\''",
-    '"~root/x"', "model_checkpoint_path", "[", "]", "3", "\u00a0", "\\",
+    r'"\57etc"', r'"\57"', '"1/passwd"', r'"a/\56\56"', r'"..\57" "7x"', r'"\x2e"', r'"\x2"', '"f/x"', r'"\056."', r'"\""',
+    "'\\''", '"~root/x"', "model_checkpoint_path", "[", "]", "3", "\u00a0", "\\",
 ])  # fmt: skip
 
 
@@ -202,8 +199,7 @@ def test_a_run_name_that_is_taken_is_a_folder_below_and_is_found_by_its_name(nam
     """The real file system takes every name that the gate takes, below the log folder, and the store lists it unchanged."""
     try:
         run = run_name(name)
-    except InvalidItem as error:
-        assert error.message.isprintable()
+    except InvalidItem:
         return
     with folder() as place:
         logdir = place / "logs"
@@ -282,18 +278,13 @@ def test_whatever_a_program_logs_is_read_back_from_the_lines(records: list[LogRe
 @fuzz("damaged log lines", examples=200)
 @given(damaged(st.lists(RECORDS, max_size=3).map(lambda records: b"".join(map(encode_record, records)))))
 def test_damaged_log_lines_are_taken_apart_without_an_error(data: bytes) -> None:
-    """Any bytes split into records without loss up to the last newline; each is a record that can be written, or none."""
+    """Any bytes split into records, without loss up to the end of the last; each can be written again, or is none of ours."""
     parts = split_records(data)
     assert data.startswith(b"".join(parts))
-    assert b"\n" not in data[len(b"".join(parts)) :].removesuffix(b"\n")
+    rest = data[len(b"".join(parts)) :]
+    assert rest.count(b"\n") == rest.count(b"\n\t"), "what is left out is a record that is not complete"
     for part in parts:
         found = decode_record(part)
         if found is not None:
             encode_record(found)
     assert -1 <= last_start(data, len(data)) <= len(data)
-
-
-def test_every_refusal_of_an_archive_is_one_that_http_answers() -> None:
-    """The three errors that this file takes for a refusal say that it is the sender's fault."""
-    assert all(issubclass(kind, TBBridgeError) and 400 <= kind.status < 500 for kind in (InvalidItem, MalformedBody, TooLarge))
-    assert unicodedata.normalize("NFC", "e\u0301") != "e\u0301"
