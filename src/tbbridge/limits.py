@@ -39,6 +39,10 @@ COMPRESSED_FRAMES_MAX: Final = 4096
 DECOMPRESS_IN_LOOP_MAX_BYTES: Final = 16 * KiB
 # Bodies decompressed in threads at one time: each may make DECODED_MAX_BYTES before it is counted among the bodies in flight.
 DECOMPRESS_THREADS: Final = 2
+# The id that a sender gives a request: a UUID is 36, a W3C trace and span id together 55.
+REQUEST_ID_MAX_BYTES: Final = 128
+# Clients whose reports of dropped and spooled values are remembered: about 200 bytes each.
+CLIENT_REPORTS_KEPT: Final = 10_000
 # Idle connections are kept for this long: senders that report once a minute need not connect anew each time.
 KEEP_ALIVE_S: Final = 75
 # A text is shown on one page of a browser.
@@ -298,6 +302,8 @@ LISTING_LOOK_S: Final = 2.0
 LISTING_STALE_S: Final = 10.0
 LISTING_LOOK_TIMES: Final = 10
 LISTING_STALE_TIMES: Final = 20
+# A list of runs below this is sent as it is: it fits what a socket takes at one time.
+LISTING_PACK_MIN_BYTES: Final = 64 * KiB
 # Text of an export made at one time, in a thread: about 50 ms of work, against 0.1 ms to go there and back.
 EXPORT_PIECE_BYTES: Final = 1 * MiB
 # Values of other kinds than scalars in one answer, and their bytes as stored; in JSON they take up to twice as many.

@@ -148,6 +148,24 @@ async def test_a_failed_look_is_made_up_for(client, monkeypatch):
     assert await listed(client) == {"a": 1, "b": 1}
 
 
+async def test_a_list_that_is_asked_for_again_comes_packed_and_never_an_old_one(client, monkeypatch):
+    monkeypatch.setattr(limits, "LISTING_PACK_MIN_BYTES", 1)
+    plain = {"accept-encoding": "identity"}
+    for number in range(3):
+        await write(client, f"run/{number}")
+        expected = (await client.get("/api/v1/runs", headers=plain)).json()
+        encodings = []
+        while "gzip" not in encodings:
+            answer = await client.get("/api/v1/runs", headers={"accept-encoding": "deflate, gzip"})
+            assert answer.json() == expected
+            assert answer.headers["vary"] == "accept-encoding"
+            encodings.append(answer.headers.get("content-encoding", "none"))
+            await asyncio.sleep(0)
+        assert encodings[:2] == ["none", "none"]
+        answer = await client.get("/api/v1/runs", headers=plain)
+        assert ("content-encoding" in answer.headers, answer.json()) == (False, expected)
+
+
 async def test_a_query_is_looked_at(client):
     await write(client, "a")
     answer = await client.get("/api/v1/runs?unknown=1")

@@ -151,7 +151,11 @@ def add_routes(app: FastAPI, service: Service) -> None:
     async def list_all(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await service.door.settled()
-            answer = Answer(await listing.answer(), b"application/json")
+            packed = await listing.packed() if _takes_gzip(scope) else None
+            if packed is None:
+                answer = Answer(await listing.answer(), b"application/json", headers=_VARY)
+            else:
+                answer = Answer(packed, b"application/json", headers=[(b"content-encoding", b"gzip"), *_VARY])
         except TBBridgeError as error:
             answer = problem(error, form_of_scope(scope))
         await answer(scope, receive, send)
@@ -214,6 +218,17 @@ def add_routes(app: FastAPI, service: Service) -> None:
         if len(found) <= limits.READ_PIECE_POINTS:
             return json_answer({**head, **{name: column.tolist() for name, column in columns.items()}})
         return StreamingResponse(_pieces(head, columns), media_type="application/json")
+
+
+_VARY: Final = [(b"vary", b"accept-encoding")]
+
+
+def _takes_gzip(scope: Scope) -> bool:
+    """False also for a sender that says `*` or gives a weight: no harm is done by not packing."""
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            return b"gzip" in (part.strip() for part in value.lower().split(b","))
+    return False
 
 
 def _check(query: ScalarsQuery) -> None:

@@ -2,15 +2,18 @@
 
 What the bridge itself wrote or changed is made anew before the next answer, run by run (`Door.take_touched`). What other
 programs do to the log folder is found by looking through all of it, in a thread while the old list is given: see
-limits.LISTING_LOOK_S.
+limits.LISTING_LOOK_S. A list that is asked for a second time is packed as well, behind: it shrinks tenfold, but only once it is
+there is it quicker to send it so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import time
 from collections.abc import Callable
+from typing import Final
 
 from pydantic_core import to_json
 
@@ -21,6 +24,7 @@ from tbbridge.store.catalog import RunInfo
 
 log = logging.getLogger(__name__)
 
+_QUICKLY: Final = 1  # gzip's levels go from 1 to 9
 Fragments = dict[str, bytes]  # of the JSON, by run
 
 
@@ -32,12 +36,29 @@ class Listing:
         self._described = described
         self._fragments: Fragments = {}
         self._joined: bytes | None = None
+        self._is_asked_again = False  # for the joined one, by somebody who can unpack
+        self._packed: bytes | None = None  # the joined one with gzip
+        self._packing: asyncio.Task[None] | None = None
         self._looked_at = float("-inf")  # when the last look at all runs began
         self._look_took = 0.0
         self._behind: asyncio.Task[None] | None = None  # a look that nobody waits for
         self._since: list[set[str]] = []  # for each look under way the runs made anew since it began: newer than what it finds
         self._lock = asyncio.Lock()
         self._waiting = 0  # answers that hold the lock or want it: what they took from the door is not in the list yet
+
+    async def packed(self) -> bytes | None:
+        """The same as `answer` with gzip; None if it is not worth it, or not made yet."""
+        joined = await self.answer()
+        if len(joined) >= limits.LISTING_PACK_MIN_BYTES and self._packed is None:
+            if self._is_asked_again and (self._packing is None or self._packing.done()):
+                self._packing = asyncio.create_task(self._pack(joined))
+            self._is_asked_again = True
+        return self._packed
+
+    async def _pack(self, joined: bytes) -> None:
+        packed = await asyncio.to_thread(gzip.compress, joined, _QUICKLY, mtime=0)
+        if self._joined is joined:
+            self._packed = packed
 
     async def answer(self) -> bytes:
         """The body of the answer; what was written before the door was asked to settle is in it."""
@@ -57,6 +78,7 @@ class Listing:
         if self._joined is None:
             ordered = [self._fragments[run] for run in sorted(self._fragments)]
             self._joined = b'{"runs":[' + b",".join(ordered) + b"]}"
+            self._packed, self._is_asked_again = None, False
         return self._joined
 
     @property
