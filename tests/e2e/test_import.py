@@ -159,32 +159,6 @@ def test_embeddings_come_along(tmp_path: Path, bridge: str, logdir: Path, run: R
         until(lambda: projected(board) == expected, "it shows the same embeddings")
 
 
-@pytest.mark.parametrize(
-    ("config", "words"),
-    [
-        ('embeddings { tensor_name: "a" tensor_path: "/etc/passwd" }', "not in the run's folder"),
-        ('embeddings { tensor_name: "a" tensor_path: "../secret" }', "not in the run's folder"),
-        ('embeddings { tensor_name: "a" tensor_path: "link" }', "not in the run's folder"),
-        ('embeddings { tensor_name: "a" tensor_path: "missing" }', "cannot be read"),
-        ('embeddings { tensor_name: "a" tensor_path: "text" }', "no table of numbers"),
-        ('embeddings { tensor_name: "a" tensor_path: "good" metadata_path: "text" }', "1 rows of metadata for 2 points"),
-        ('embeddings { tensor_name: "a" }', "not in the run's folder"),
-    ],
-)
-def test_an_embedding_that_cannot_be_read_is_left_out(tmp_path: Path, bridge: str, run: Run, config: str, words: str) -> None:
-    folder = tmp_path / "logs" / "run"
-    points(folder)
-    (tmp_path / "logs" / "secret").write_text("1\t2\n")
-    (folder / "link").symlink_to(tmp_path / "logs" / "secret")
-    (folder / "text").write_text("no numbers\n")
-    (folder / "good").write_text("1\t2\n3\t4\n")
-    (folder / "projector_config.pbtxt").write_text(config)
-    done = run("import", str(tmp_path / "logs"), "--url", bridge)
-    assert done.returncode == 1
-    assert words in done.stderr
-    assert counts(bridge) == {"run": 100}
-
-
 def counts(bridge: str) -> dict[str, int]:
     return {entry["run"]: entry["points"] for entry in get(f"{bridge}/api/v1/runs")["runs"]}
 
