@@ -238,6 +238,24 @@ CLIENT_RETRY_AFTER_MAX_S: Final = 60.0
 CLIENT_ODD_ANSWERS_MAX: Final = 10
 # Different warnings that one client logs; each once.
 CLIENT_WARNINGS_MAX: Final = 1_000
+# All files of a spool folder: 170 million points, a week of 300 a second; beyond it points wait in memory again.
+CLIENT_SPOOL_MAX_BYTES: Final = 4096 * MiB
+# What spooling leaves free on the disk: the cache folder is on the disk that the user works on.
+CLIENT_SPOOL_DISK_LEFT_BYTES: Final = 256 * MiB
+# A request without an answer for so long: what it holds, and what is logged meanwhile, goes to the spool too.
+CLIENT_SLOW_ANSWER_S: Final = 0.5
+# Tries that fail in a row before points are spooled: one is a connection that was closed while idle.
+CLIENT_SPOOL_TRIES: Final = 2
+# How often the reader of a spool stores how far it is. What it sends again after a crash is free, and takes no longer than this.
+SPOOL_PROGRESS_S: Final = 1.0
+# The head of a spool file is read from a file that anybody may have written.
+SPOOL_HEAD_MAX_BYTES: Final = 16 * KiB
+# A run of which nothing was heard shows that it lives this often, beside its values.
+CLIENT_HEARTBEAT_S: Final = 30.0
+# A running run of which nothing was heard for so long is lost: three heartbeats, and the longest pause between two tries.
+RUN_LOST_AFTER_S: Final = 100.0
+# A token as a header; ours have 48 characters.
+TOKEN_MAX_CHARACTERS: Final = 4096
 
 # --- from users' values to kinds --------------------------------------------------------------------------------------------
 # How far pixels and samples may lie out of their range, as a part of it, and still be brought in without a word: resampling
