@@ -130,6 +130,15 @@ def _golden_run(folder: Path) -> Path:
     return folder
 
 
+async def test_a_tag_is_found_right_after_its_first_point_was_acknowledged(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    for turn in range(20):
+        await pipeline.submit(batch(f"run{turn}", scalars("loss", [1]), scalars("kept", [2])))
+        await pipeline.change(DeleteTag(run_name(f"run{turn}"), tag_name("loss")))
+    await pipeline.close()
+    assert {tag for _, tag in points(tmp_path)} == {"kept"}
+
+
 async def test_a_tag_is_left_out_of_what_came_while_it_was_being_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ from tbbridge.model import STATE_FOLDER, Batch, RunName
 from tbbridge.pipeline import codec
 from tbbridge.pipeline.changes import Changes, Decided
 from tbbridge.pipeline.checkpoint import write_checkpoint
-from tbbridge.pipeline.door import Ack, Change, Changed, Health, Receipt, RenameRun, Stats
+from tbbridge.pipeline.door import Ack, Change, Changed, DeleteTag, Health, Receipt, RenameRun, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.ledger import Ledger
@@ -100,6 +100,7 @@ class Pipeline:
         """Totals and gauges, live."""
         self._stats.queue_batches = len(self._queue)
         self._stats.queue_bytes = self._queue.size
+        self._stats.queue_age_s = self._queue_age_s()
         self._stats.runs = len(self._store.ledger.runs)
         self._stats.open_files = len(self._store.files)
         return self._stats
@@ -113,11 +114,18 @@ class Pipeline:
             return Health(ready=False, reason=self._writer.failure().message)
         return Health(ready=True)
 
-    async def submit(self, batch: Batch, *, ack: Ack = Ack.JOURNALED, partial: bool = False) -> Receipt:
+    def _queue_age_s(self) -> float:
+        waiting = [since for since in (self._writer.oldest, self._queue.oldest) if since is not None]
+        return time.perf_counter() - min(waiting) if waiting else 0.0
+
+    async def submit(
+        self, batch: Batch, *, ack: Ack = Ack.JOURNALED, partial: bool = False, received: float | None = None
+    ) -> Receipt:
         """Take `batch` and return when `ack` holds; see `door.Door.submit`."""
         self._check_open()
         waiter: asyncio.Future[Receipt] | None = None if ack is Ack.QUEUED else asyncio.get_running_loop().create_future()
-        self._queue.put(Request(batch, batch.size_bytes, ack, partial, waiter))
+        came = time.perf_counter() if received is None else received
+        self._queue.put(Request(batch, batch.size_bytes, ack, partial, waiter, came))
         if waiter is None:
             return Receipt(batch.points)
         return await waiter
@@ -126,6 +134,8 @@ class Pipeline:
         """Make a change to runs; see `door.Door.change`."""
         if isinstance(change, RenameRun):
             await self._until_lifted(change.to)
+        elif isinstance(change, DeleteTag):
+            await self.settled()  # what was acknowledged is looked for in the event files
         self._check_open()
         changes = self._store.changes
         try:
@@ -302,7 +312,8 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
         logs = LogFiles(settings.logdir)
         keeper = LogKeeper(ledger.logs, logs, settings.logs)
         recovery = recover(folder, ledger, files, logs, changes, journal, stop.is_set)
-        changes.clear_staged()
+        if not recovery.is_damaged:  # else what was to be installed may have been acknowledged
+            changes.clear_staged()
         store = Store(ledger, journal, files, logs, keeper, changes, veils, lock, settings.clock)
         _Checkpoint(folder, store, stats).write()
     except OSError as error:
@@ -319,6 +330,7 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
         journal.close()
         lock.release()
         raise Stopping("stopped while it was starting")
+    stats.disk = store.times
     stats.replayed_batches = recovery.replayed
     stats.lost_entries = recovery.losses
     for loss in recovery.losses:
