@@ -90,6 +90,10 @@ class EventFiles:
             self._close(run.name)
         return live
 
+    def size(self, run: Run) -> int:
+        """Bytes of the run's event file as it is; 0 if there is none."""
+        return _size(self.path(run))
+
     def is_there(self, run: Run, length: int | None = None) -> bool:
         """True if the run's event file is a plain file that we may write, and if given, of that length."""
         path = self.path(run)

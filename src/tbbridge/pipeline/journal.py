@@ -2,8 +2,8 @@
 
 It is a row of segments, `<number>.journal`, each a file of TFRecord frames: a SegmentHeader, then entries. Segments are
 preallocated, so valid frames are followed by zeros. A segment is never appended to by a second process and never after a
-failed write: a new one is begun, whose header says how much of the one before counts. This file moves bytes; what an
-entry means is codec.py's, which entries still matter is checkpoint.py's.
+failed write: a new one is begun, whose header says how much of the one before counts; for the last one, acknowledged.py does.
+This file moves bytes; what an entry means is codec.py's, which entries still matter is checkpoint.py's.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from google.protobuf.message import DecodeError
 
 from tbbridge import disk, limits
 from tbbridge.events.tfrecord import Frame, frame, read_frame
+from tbbridge.pipeline.acknowledged import AcknowledgedMark, read_acknowledged
 from tbbridge.pipeline.journal_pb2 import Entry, SegmentHeader
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Journal:
         self._entries = 0
         self._fd = -1
         self._place: str | None = None
+        self._mark: AcknowledgedMark | None = None
 
     @property
     def is_full(self) -> bool:
@@ -63,12 +65,14 @@ class Journal:
             disk.preallocate(fd, self._segment_bytes)
             disk.write_all(fd, header, 0)
             os.fsync(fd)
+            mark = AcknowledgedMark(self.folder)  # anew each time: the folder may be another one
             disk.sync_path(self.folder)
         except OSError:
             os.close(fd)
             path.unlink(missing_ok=True)
             raise
         self.close()
+        self._mark = mark
         self._fd, self.number, self.length, self._entries, self.failed = fd, number, len(header), 0, False
         self._place = disk.place_of(fd)
 
@@ -92,6 +96,9 @@ class Journal:
             raise
         self.length += len(data)
         self._entries += len(frames)
+        if self._mark is not None:
+            with contextlib.suppress(OSError):  # the group is safe: without the mark, damage to it is harder to tell, no more
+                self._mark.note(self.number, self.length)
 
     def retire(self, keep_from: int) -> None:
         """Delete the segments before `keep_from`."""
@@ -106,6 +113,9 @@ class Journal:
                 os.ftruncate(self._fd, self.length)
             os.close(self._fd)
             self._fd = -1
+        if self._mark is not None:
+            self._mark.close()
+            self._mark = None
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -146,6 +156,8 @@ class JournalReader:
 
     def __init__(self, folder: Path, first: int | None, next_index: int) -> None:
         """Read from segment `first`, whose first entry is `next_index`; None: from the oldest there is, and its first entry."""
+        self._folder = folder
+        self._acknowledged = read_acknowledged(folder)  # first: a bridge that runs may write both while we look
         self._segments = [(number, path) for number, path in list_segments(folder) if first is None or number >= first]
         self._next_index = next_index if first is not None else None
         self._first = first if first is not None else (self._segments[0][0] if self._segments else 1)
@@ -154,10 +166,15 @@ class JournalReader:
         self.last_length = 0
         self.boot = ""
 
+    @property
+    def noted_number(self) -> int:
+        """The last segment of which something was acknowledged, as far as is known."""
+        return 0 if self._acknowledged is None else self._acknowledged.number
+
     def __iter__(self) -> Iterator[Entry]:
         """The entries in order, up to the first that is missing or damaged."""
         headers = [(number, path, _read_header(path)) for number, path in self._segments]
-        while headers and headers[-1][2] is None and _acknowledged_after(_map(headers[-1][1]), 0, 0) is None:
+        while headers and headers[-1][2] is None and self._is_unused(*headers[-1][:2]):
             headers.pop()  # the process died while it began this segment: nothing was in it yet
         for position, (number, path, header) in enumerate(headers):
             if header is None or number != self._first + position:
@@ -165,14 +182,29 @@ class JournalReader:
                     path, 0, "the segment's header is unreadable" if header is None else "the segment before it is missing"
                 )
                 return
-            if self._next_index is None:
-                self._next_index = header.first_index
+            # It skips numbers behind damage, so that those that were lost are not given again
+            self._next_index = max(self._next_index or 0, header.first_index)
             self.boot = header.boot
             follows = position + 1 < len(headers) and headers[position + 1][0] == number + 1
             following = headers[position + 1][2] if follows else None
             yield from self._entries(number, path, None if following is None else following.previous_length)
             if self.damage is not None:
                 return
+        marked = self._acknowledged
+        if marked is not None and marked.number > self.last_number:
+            missing = segment_path(self._folder, marked.number)
+            self.damage = Damage(missing, 0, f"the segment is missing, and {marked.length} bytes of it were acknowledged")
+
+    def _is_unused(self, number: int, path: Path) -> bool:
+        """True if nothing in a segment without a header was acknowledged."""
+        marked = self._acknowledged
+        return (marked is None or marked.number != number) and _acknowledged_after(_map(path), 0, 0) is None
+
+    def behind(self, damage: Damage) -> Iterator[Entry]:
+        """After the iteration: entries that can be read behind the damage, in order. They are not replayed."""
+        for number, path in self._segments:
+            if path == damage.path or number > self.last_number:
+                yield from _whole_entries(_map(path), damage.offset if path == damage.path else 0)
 
     def _entries(self, number: int, path: Path, length: int | None) -> Iterator[Entry]:
         """One segment's entries. `length`: how much of it counts, None for the last segment, which may end torn."""
@@ -201,6 +233,9 @@ class JournalReader:
             self.damage = Damage(
                 path, offset, f"an entry does not match its checksum, yet entry {later} after it was acknowledged"
             )
+        marked = self._acknowledged
+        if self.damage is None and marked is not None and marked.number == self.last_number and marked.length > offset:
+            self.damage = Damage(path, offset, f"{marked.length} bytes were acknowledged, they can be read only up to here")
 
 
 def _map(path: Path) -> bytes | mmap.mmap:
@@ -240,10 +275,14 @@ def _acknowledged_after(data: bytes | mmap.mmap, offset: int, index: int) -> int
     The last group may reach the disk in any order of its sectors, so whole entries behind a broken one prove nothing
     by themselves; what each says of its predecessors does.
     """
+    return next((entry.index for entry in _whole_entries(data, offset) if entry.durable_below > index), None)
+
+
+def _whole_entries(data: bytes | mmap.mmap, offset: int) -> Iterator[Entry]:
+    """Entries behind `offset`, wherever they stand, found by the bytes that each begins with."""
     position = offset
     while (position := data.find(_MAGIC_BYTES, position + 1)) >= 0:
         found = read_frame(data, position - _FRAME_HEADER_BYTES) if position >= offset + _FRAME_HEADER_BYTES else None
         entry = _parse(found.payload) if isinstance(found, Frame) else None
-        if entry is not None and entry.durable_below > index:
-            return entry.index
-    return None
+        if entry is not None:
+            yield entry

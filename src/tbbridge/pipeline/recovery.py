@@ -4,11 +4,17 @@ Killed at any byte, a process leaves event files that are prefixes of what its j
 for byte, so a TensorBoard that watches never stumbles. A file that its owner deleted stays deleted: every group but the last
 one was in its event files before the next was journalled, so an older file that is missing was there once. Only after the
 machine itself went down may it be missing because it never reached the disk; then it is made again.
+
+A journal that lost acknowledged entries is played up to the damage. What was in the event files before stays there, what can
+still be known of writers is kept, and the loss is told by file and offset, never passed over.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,7 +28,7 @@ from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, ren
 from tbbridge.pipeline.changes import Changes
 from tbbridge.pipeline.checkpoint import load_checkpoint
 from tbbridge.pipeline.eventfile import EventFiles
-from tbbridge.pipeline.journal import Journal, JournalReader, boot_id, list_segments
+from tbbridge.pipeline.journal import Damage, Journal, JournalReader, boot_id, list_segments, segment_path
 from tbbridge.pipeline.ledger import Entry, Ledger, Opening, Run
 from tbbridge.pipeline.logfiles import LogFiles, log_work
 from tbbridge.pipeline.publish import Write, writes_of
@@ -41,6 +47,7 @@ class Recovery:
 
     replayed: int = 0
     losses: list[str] = field(default_factory=list)
+    is_damaged: bool = False  # acknowledged entries were lost from the journal
 
 
 def recover(
@@ -75,7 +82,8 @@ def recover(
         if change is not None:
             replay.flush()
             ledger.change(message.index, change)
-            if message.index == fates.last_index:  # every other one was done before the entry after it was journalled
+            # Every other one was done before the entry after it was journalled; behind damage there was such an entry
+            if message.index == fates.last_index and looking.damage is None:
                 changes.apply(change)
             outcome.replayed += 1
             continue
@@ -90,13 +98,60 @@ def recover(
             log.info("replaying the journal: %d batches so far", outcome.replayed)
     replay.finish()
     ledger.logs.adopt(logs.found())
+    damage = reader.damage or longer_than_journal(folder, ledger, files, reader)
     number = reader.last_number
-    if reader.damage is not None:
-        outcome.losses.append(f"{reader.damage}; what follows there is kept aside and not replayed")
-        number = max((number, *(number for number, _ in list_segments(folder))))
-        reader.damage.path.rename(reader.damage.path.with_name(reader.damage.path.name + ".damaged"))
+    if damage is not None:
+        outcome.is_damaged = True
+        outcome.losses.append(_salvage(folder, damage, reader, ledger, files))
+        number = max((number, reader.noted_number, *(number for number, _ in list_segments(folder))))
     journal.begin(number + 1, ledger.next_index, reader.last_length)
     return outcome
+
+
+def longer_than_journal(folder: Path, ledger: Ledger, files: EventFiles, reader: JournalReader) -> Damage | None:
+    """Damage that only the event files tell of: one holds more than the journal, through which all goes, accounts for."""
+    for run in ledger.runs.values():
+        size = files.size(run)
+        if size > run.length:
+            path = segment_path(folder, reader.last_number)
+            return Damage(
+                path, reader.last_length, f"it ends here, but {files.path(run)} was {size - run.length} bytes further already"
+            )
+    return None
+
+
+def _salvage(folder: Path, damage: Damage, reader: JournalReader, ledger: Ledger, files: EventFiles) -> str:
+    """Keep what is left: the damaged segment and those behind it, the event files as they are, and the writers' numbers.
+
+    An entry was in its event files before one of a later group was journalled, so what is answered as done is.
+    """
+    whole = [(entry.index, entry.durable_below, entry.writer.decode(), entry.seq) for entry in reader.behind(damage)]
+    published = max((durable_below for _, durable_below, _, _ in whole), default=0)
+    for index, _, writer, seq in whole:
+        if writer and index < published and seq > ledger.marks.get(writer, 0):
+            ledger.mark(writer, seq)
+        ledger.next_index = max(ledger.next_index, index + 1)
+    for run in [run for run in ledger.runs.values() if files.size(run) > run.length]:
+        log.warning("run %r: its event file stays as it is, a new one begins with its next batch", run.name)
+        del ledger.runs[run.name]
+    kept = []
+    for number, path in list_segments(folder):
+        if path == damage.path or number > reader.last_number:
+            aside = path.with_name(path.name + ".damaged")
+            _set_aside(path, aside)
+            kept.append(aside.name)
+    told = f"; kept aside: {', '.join(kept)}" if kept else ""
+    return f"{damage}; acknowledged entries are lost from there on unless they are in the event files, which stay{told}"
+
+
+def _set_aside(path: Path, aside: Path) -> None:
+    """A second name: the first is left in place, so that a crash before the next checkpoint finds all as it was."""
+    with contextlib.suppress(FileNotFoundError):
+        aside.unlink()
+    try:
+        os.link(path, aside)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, aside)
 
 
 def _stop_if(should_stop: Callable[[], bool]) -> None:
