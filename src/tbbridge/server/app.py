@@ -23,7 +23,7 @@ from tbbridge.logs.lines import read_level
 from tbbridge.pipeline.door import Door
 from tbbridge.pipeline.logbook import LogSettings
 from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
-from tbbridge.server import openapi
+from tbbridge.server import docs_page, openapi
 from tbbridge.server.answers import form_of_scope, http_problem, problem
 from tbbridge.server.edge import Edge
 from tbbridge.server.guard import own_names
@@ -93,7 +93,9 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
         summary="HTTP in, TensorBoard out.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # docs_page.py has both, without scripts of others
         redoc_url=None,
+        openapi_url=None,
     )
     app.state.service = service
     app.add_middleware(Edge, totals=service.totals, guard=service.guard, under_way=service.under_way, refused=service.refused)
@@ -103,6 +105,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
     for routes in (write, read, read_values, read_export, logs, manage, operate, groups, shared):
         routes.add_routes(app, service)
     openapi.install(app)
+    docs_page.add_routes(app)
     return app
 
 

@@ -65,6 +65,8 @@ _EXAMPLE_DETAILS: Final[dict[type[TBBridgeError], str]] = {
     "to --allowed-hosts",
     errors.NotFound: "there is no run 'digits/lr=1e-3'",
     errors.QueueFull: "the queue is full; send it again in a second",
+    errors.TooManyRequests: "192.0.2.7 has 1024 requests under way already; send several points in one",
+    errors.TooManyConnections: "the bridge has 4096 connections open, as many as it takes",
     errors.Stopping: "the bridge is shutting down; send it again in a moment",
     errors.StorageFailed: "the disk refuses to store; what was acknowledged before is safe",
     errors.NotReady: "the disk refuses to store",
@@ -178,13 +180,23 @@ def _finished(document: dict[str, Any]) -> dict[str, Any]:
 def _guarded(operation: dict[str, Any], method: str, path: str) -> None:
     """Say what the guard, which stands before every route, may answer; and that a token is asked for if there are any."""
     scope = scope_of(method, path)
-    kinds: list[type[TBBridgeError]] = [errors.Misdirected, errors.Forbidden]
+    kinds: list[type[TBBridgeError]] = [errors.Misdirected, errors.Forbidden, errors.TooManyRequests, errors.TooManyConnections]
     if scope is not None:
         kinds.append(errors.Unauthorized)
         operation["security"] = [{"token": []}, {}]
     for status, said in responses(*kinds).items():
-        operation["responses"].setdefault(str(status), said)
+        present = operation["responses"].get(str(status))
+        operation["responses"][str(status)] = said if present is None else _joined(present, said)
     operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _joined(present: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """A problem's answer with the examples of another of the same status too."""
+    problem = present["content"][JSON.problem_type]
+    added = more["content"][JSON.problem_type]["examples"]
+    content = {**problem, "examples": {**problem.get("examples", {}), **added}}
+    descriptions = dict.fromkeys([*present["description"].split(" or "), *more["description"].split(" or ")])
+    return {**more, **present, "description": " or ".join(descriptions), "content": {JSON.problem_type: content}}
 
 
 def _with_number_named(part: Any) -> Any:

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from tbbridge.errors import InvalidItem
-from tbbridge.server.answers import Answer
 from tbbridge.server.dialects import Handler, add_route, always_400, plain, read_json
+from tbbridge.server.pages import page
 from tbbridge.server.routes.backups import Backups
 from tbbridge.server.routes.crayon import Crayon
 from tbbridge.server.routes.lapiz import Lapiz
@@ -23,28 +23,14 @@ from tbbridge.wire import crayon, family, pastalog
 
 _HINT: Final = 'send {"modelName", "pointType", "pointValue", "globalStep"} for a point, or a name as a JSON string'
 
-_PAGE: Final = b"""<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>tbbridge</title>
-<style>
-:root { color-scheme: light dark }
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 40rem; padding: 0 1rem }
-</style>
+_PAGE: Final = """\
 <h1>tbbridge</h1>
 <p>HTTP in, TensorBoard out. This is the bridge; TensorBoard itself usually listens on port 6006.</p>
 <ul>
 <li><a href="/docs">The HTTP interface</a>, and its <a href="/openapi.json">OpenAPI document</a></li>
 <li><a href="/api/v1/runs">The runs</a> in its log folder</li>
 <li>Health: <a href="/healthz">alive</a>, <a href="/readyz">ready</a>, <a href="/metrics">metrics</a></li>
-</ul>
-</html>
-"""
-_PAGE_HEADERS: Final = [
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-    (b"x-content-type-options", b"nosniff"),
-]
+</ul>"""
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -76,13 +62,10 @@ class _Root:
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         accept = b",".join(value for name, value in scope["headers"] if name == b"accept").lower()
         if b"text/html" in accept:
-            return self._page()
+            return page("tbbridge", _PAGE)
         if self._lapiz is not None and (b"application/json" in accept or not self._is_crayon):
             return await self._lapiz.health(scope, receive)
-        return plain(crayon.VERSION) if self._is_crayon else self._page()
-
-    def _page(self) -> Response:
-        return Answer(_PAGE, b"text/html; charset=utf-8", 200, [*_PAGE_HEADERS])
+        return plain(crayon.VERSION) if self._is_crayon else page("tbbridge", _PAGE)
 
 
 class _Data:
