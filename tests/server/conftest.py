@@ -31,7 +31,7 @@ class FakeDoor:
         self.stats = Stats()
         self.health = Health(True)
 
-    async def submit(self, batch: Batch, *, ack: Ack = Ack.JOURNALED, partial: bool = False) -> Receipt:
+    async def submit(self, batch: Batch, *, ack: Ack = Ack.JOURNALED, partial: bool = False, received: float = 0.0) -> Receipt:
         if self.error is not None:
             raise self.error
         self.batches.append(batch)

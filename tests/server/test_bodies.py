@@ -197,7 +197,7 @@ async def test_many_points_in_one_request_come_through_compressed(door, tmp_path
 )
 async def test_head_as_load_balancers_send_it_is_answered_like_get_without_a_body(server, door, path, ready, status):
     door.health = Health(ready, "the disk refuses")
-    rest = b" HTTP/1.1\r\nHost: bridge\r\n\r\n"
+    rest = b" HTTP/1.1\r\nHost: bridge\r\nX-Request-ID: probe-7\r\n\r\n"
     async with server.call() as caller:
         await caller.send(b"HEAD " + path.encode() + rest)
         head = await caller.head()

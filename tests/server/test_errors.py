@@ -45,7 +45,8 @@ async def test_error_is_a_problem(client, case):
     answer = await client.request(method, path)
     problem = answer.json()
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    assert {*problem} - {"errors"} == {"type", "title", "status", "detail", "code"}
+    assert {*problem} - {"errors"} == {"type", "title", "status", "detail", "code", "request_id"}
+    assert problem["request_id"] == answer.headers["x-request-id"]
     assert (problem["status"], problem["code"], problem["type"]) == (status, code, f"urn:tbbridge:error:{code}")
     assert says in problem["detail"]
     if status == 405:
@@ -59,6 +60,7 @@ async def test_error_is_protobuf_if_the_request_was(client, case):
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/x-protobuf")
     problem = pb.Problem.FromString(answer.content)
     assert (problem.status, problem.code) == (status, code)
+    assert problem.request_id == answer.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])

@@ -230,7 +230,7 @@ async def test_metrics_count_what_happened(client):
     await write(client, "a", values=[1.0, 2.0])
     await client.get("/made/up/by/a/stranger")
     text = (await client.get("/metrics")).text
-    assert "tbbridge_points_total 2.0" in text
+    assert 'tbbridge_points_total{kind="scalar"} 2.0' in text
     assert "tbbridge_ready 1.0" in text
     assert 'tbbridge_requests_total{method="POST",route="/api/v1/write",status="200"} 1.0' in text
     assert 'tbbridge_requests_total{method="GET",route="none",status="404"} 1.0' in text

@@ -286,6 +286,7 @@ async def test_a_refusal_says_when_to_come_back(fake_client, door, refusal, form
             "status": status,
             "detail": door.error.message,
             "code": code,
+            "request_id": answer.headers["x-request-id"],
         }
     else:
         problem = pb.Problem.FromString(answer.content)

@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from tbbridge.errors import ItemError, ItemWarning
 from tbbridge.model import Batch, RunName, TagName
+from tbbridge.pipeline.measures import LATENCY_BOUNDS_S, DiskTimes, Histogram
+
+
+# A run that is said to be running, and of which nothing was heard for limits.RUN_LOST_AFTER_S.
+LOST: Final = "lost"
 
 
 class Ack(enum.StrEnum):
@@ -89,7 +95,7 @@ class Health:
 
 @dataclass(slots=True)
 class Stats:
-    """Running totals since the start, and gauges; read by /metrics. Plain numbers, changed only on the event loop."""
+    """Running totals since the start, and gauges; read by /metrics. Changed only on the event loop, but for `disk`."""
 
     batches: int = 0  # batches journalled
     points: int = 0  # values journalled
@@ -98,13 +104,15 @@ class Stats:
     groups: int = 0  # group commits: one journal write and one fdatasync each
     journal_bytes: int = 0
     event_bytes: int = 0
-    sync_seconds: float = 0.0  # spent in the journal's write + fdatasync
-    encode_seconds: float = 0.0  # spent encoding and writing event files
+    points_by_kind: Counter[str] = field(default_factory=Counter)  # values and log records journalled, by what they are
+    latency: Histogram = field(default_factory=lambda: Histogram(LATENCY_BOUNDS_S))  # from a batch's receipt to its event file
+    disk: DiskTimes = field(default_factory=DiskTimes)
     storage_failures: int = 0
     checkpoints: int = 0
     queue_batches: int = 0  # gauge
     queue_bytes: int = 0  # gauge
     queue_max_bytes: int = 0
+    queue_age_s: float = 0.0  # gauge: since the oldest batch that is not journalled yet was received; 0 if all are
     runs: int = 0  # gauge: runs written by this log folder's bridge
     open_files: int = 0  # gauge
     replayed_batches: int = 0  # at this start
@@ -122,14 +130,17 @@ class Door(Protocol):
     def health(self) -> Health:
         """Whether batches are taken now."""
 
-    async def submit(self, batch: Batch, *, ack: Ack = Ack.JOURNALED, partial: bool = False) -> Receipt:
+    async def submit(
+        self, batch: Batch, *, ack: Ack = Ack.JOURNALED, partial: bool = False, received: float | None = None
+    ) -> Receipt:
         """Take `batch` whole (with `partial`: its good items) and return when `ack` holds.
 
         Batches of one writer are applied in the order of the calls. Raises at once, with nothing taken: `QueueFull`,
         `Stopping`, `StorageFailed`; and `InvalidBatch` for what only the log folder's state can tell (a tag that already
         holds another kind, a run whose folder cannot be made). `StorageFailed` later means: not acknowledged, send it
         again. (With `ack=written` the journal may hold it already; the message says so, and writer and seq make a repeat free.)
-        If the caller is cancelled, the batch is stored all the same.
+        If the caller is cancelled, the batch is stored all the same. `received`, for the times in `Stats`: what
+        time.perf_counter() said when its request had come; None: it came now.
         """
 
     async def change(self, change: Change) -> Changed:
@@ -147,7 +158,16 @@ class Door(Protocol):
         """
 
     def take_touched(self) -> set[str]:
-        """Names of the runs that were written, made, changed or removed since the last call; for one caller's cache."""
+        """Names of the runs that were written, made, changed or removed since the last call; for one caller's cache.
+
+        Those whose status changed too, be it only because nothing was heard of them.
+        """
+
+    def status_of(self, run: str) -> str | None:
+        """What was said last of a run ('running', 'finished', 'failed'), or 'lost' for a running one that is silent.
+
+        None: nothing was ever said. May be asked from any thread.
+        """
 
     async def settled(self) -> None:
         """Return when all that was acknowledged before this call is in the event files: a read then sees it.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tbbridge import limits
@@ -23,6 +24,7 @@ class Request:
     ack: Ack
     partial: bool
     waiter: asyncio.Future[Receipt] | None
+    received: float = field(default_factory=time.perf_counter)  # when its request had come
 
     def answer(self, receipt: Receipt) -> None:
         """Wake whoever waits, if they still do."""
@@ -42,6 +44,7 @@ class Errand:
     work: Callable[[], object]
     waiter: asyncio.Future[Any]
     size: int = limits.BATCH_OVERHEAD_BYTES
+    received: float = field(default_factory=time.perf_counter)
 
     def answer(self, result: object) -> None:
         """Wake whoever waits, if they still do."""
@@ -67,6 +70,11 @@ class BatchQueue:
     def __len__(self) -> int:
         """Requests that wait."""
         return len(self._requests)
+
+    @property
+    def oldest(self) -> float | None:
+        """When what waits for longest was received; None if nothing waits."""
+        return self._requests[0].received if self._requests else None
 
     def put(self, request: Request | Errand) -> None:
         """Admit `request`, or raise `QueueFull`. One that is larger than the whole bound is admitted when nothing waits."""

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -25,10 +25,12 @@ from tbbridge.pipeline.codec import encode_change, encode_entry
 from tbbridge.pipeline.door import Ack, Receipt, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
+from tbbridge.pipeline.kind import Kind, kind_of
 from tbbridge.pipeline.ledger import Entry, Ledger, Settled, Settlement
 from tbbridge.pipeline.lock import FolderLock
 from tbbridge.pipeline.logbook import LogKeeper
 from tbbridge.pipeline.logfiles import LogFiles, log_work
+from tbbridge.pipeline.measures import DiskTimes
 from tbbridge.pipeline.publish import Write, writes_of
 from tbbridge.pipeline.queue import BatchQueue, Errand, Request
 from tbbridge.pipeline.veils import Veils
@@ -64,6 +66,7 @@ class Persisted:
     outcomes: list[tuple[Request, Settled | InvalidBatch]]
     entries: list[Entry]
     journal_bytes: int
+    kinds: Counter[str]  # values, by what they are
 
 
 class Store:
@@ -88,6 +91,7 @@ class Store:
         self._keeper = keeper
         self.changes = changes
         self.veils = veils
+        self.times = DiskTimes()
         self.sync_estimate_s = INLINE_SYNC_S / 2  # about the median of what a journal sync takes lately
         self._lock = lock
         self._clock = clock
@@ -112,19 +116,28 @@ class Store:
             entries = [settled.entry for _, settled in outcomes if isinstance(settled, Settled) and settled.entry is not None]
             frames = [encode_entry(entry, durable_below) for entry in entries]
             if frames:
-                started = time.perf_counter()
-                self.journal.append(frames)
-                took = time.perf_counter() - started
+                took = self._append(frames)
                 # Follows the median: a rare slow sync, however slow, moves it one notch; a slow disk, within a few groups.
                 self.sync_estimate_s *= 1.25 if took > self.sync_estimate_s else 0.8
         except OSError:
             settlement.discard()
             raise
         settlement.keep()
-        return Persisted(outcomes, entries, sum(map(len, frames)))
+        return Persisted(outcomes, entries, sum(map(len, frames)), _count_kinds(entries))
+
+    def _append(self, frames: list[bytes]) -> float:
+        """Put `frames` in the journal, durably; returns how long that took. It is counted if it fails too."""
+        started = time.perf_counter()
+        try:
+            self.journal.append(frames)
+        finally:
+            took = time.perf_counter() - started
+            self.times.sync.observe(took)
+        return took
 
     def publish(self, entries: list[Entry]) -> int:
         """Put journalled entries into their event files; returns the bytes. On OSError `write_pending` goes on later."""
+        started = time.perf_counter()
         gathered: dict[tuple[int, str], list[Write]] = {}  # by identity: a run may change its file within a group
         size = 0
         for entry in entries:
@@ -140,6 +153,7 @@ class Store:
             whole = first if len(parts) == 1 else replace(first, data=b"".join([part.data for part in parts]))
             self._pending.append(partial(self.files.put, whole))
         self._pending.extend(partial(self.logs.do, work) for work in log_work(entries))
+        self.times.encode_seconds += time.perf_counter() - started
         self.write_pending()
         return size
 
@@ -148,7 +162,7 @@ class Store:
         index = self.ledger.next_index
         try:
             decided = self.changes.settle(prepared, index)
-            self.journal.append([encode_change(decided.change, index)])
+            self._append([encode_change(decided.change, index)])
         except BaseException:
             self.changes.abandon(prepared)
             raise
@@ -160,9 +174,13 @@ class Store:
 
     def write_pending(self) -> None:
         """Do what is journalled and not yet done on the disk: write event files, change runs."""
-        while self._pending:
-            self._pending[0]()
-            self._pending.popleft()
+        started = time.perf_counter()
+        try:
+            while self._pending:
+                self._pending[0]()
+                self._pending.popleft()
+        finally:
+            self.times.write_seconds += time.perf_counter() - started
 
     def repair(self) -> bool:
         """After a failure: try to get going again, or raise the OSError that still stands in the way.
@@ -176,6 +194,23 @@ class Store:
             self.journal.begin_next(self.ledger.next_index)
         self.write_pending()
         return anew
+
+
+def _count_kinds(entries: Sequence[Entry]) -> Counter[str]:
+    """How many values of each kind are in `entries`, and log records."""
+    counts: Counter[str] = Counter()
+    for entry in entries:
+        for batch in entry.batches:
+            for column in batch.scalars:
+                counts["scalar"] += len(column.values)
+            for summary in batch.summaries:
+                counts[_NAME_OF[kind_of(summary)]] += 1
+        for lines in entry.lines:
+            counts["log"] += len(lines.records)
+    return counts
+
+
+_NAME_OF = {kind: kind.name.lower() for kind in Kind}
 
 
 class Writer:
@@ -193,6 +228,7 @@ class Writer:
     ) -> None:
         """`checkpointed` waits for a checkpoint under way: it would not find files that an errand moves meanwhile."""
         self.touched: set[str] = set()  # runs written or changed, until somebody takes them
+        self.oldest: float | None = None  # when the first batch of the group in work was received, until it is journalled
         self._store = store
         self._queue = queue
         self._stats = stats
@@ -236,6 +272,7 @@ class Writer:
     def die(self) -> None:
         """The task ended by an error it did not expect: refuse everything from now on."""
         self._failure = "internal"
+        self.oldest = None
         lose(self._refuse(self._queue.take_now()))
 
     async def settled(self) -> None:
@@ -249,7 +286,7 @@ class Writer:
 
     async def _commit(self, group: list[Request]) -> None:
         inline = sum(request.size for request in group) <= INLINE_GROUP_BYTES
-        started = time.perf_counter()
+        self.oldest = group[0].received
         try:
             if self._store.journal.is_full:
                 await self._run(self._rotate, inline=False)
@@ -259,8 +296,7 @@ class Writer:
             await self._recover(group)
             return
         self._journalled += 1
-        now = time.perf_counter()
-        self._stats.sync_seconds += now - started
+        self.oldest = None
         self._count(persisted)
         self._answer(persisted, (Ack.JOURNALED, Ack.QUEUED))
         await asyncio.sleep(0)  # let the answers go out before the event files are written
@@ -270,9 +306,9 @@ class Writer:
             self._failed(error)
             self._fail_written(persisted)
             await self._recover([])
-        self._stats.encode_seconds += time.perf_counter() - now
         if self._store.has_pending:  # stopped while the disk still refuses: the journal has it, the next start writes it
             return
+        self._observe(persisted)
         self._answer(persisted, (Ack.WRITTEN,))
         self.touched.update(run.name for entry in persisted.entries for run in entry.targets)
         self._publish_done()
@@ -315,6 +351,7 @@ class Writer:
         stats = self._stats
         stats.groups += 1
         stats.journal_bytes += persisted.journal_bytes
+        stats.points_by_kind.update(persisted.kinds)
         for request, outcome in persisted.outcomes:
             if isinstance(outcome, InvalidBatch):
                 if request.waiter is None:  # ack=queued: there is nobody left to tell
@@ -325,6 +362,13 @@ class Writer:
                 stats.batches += 1
                 stats.points += outcome.accepted
                 stats.step_regressions += outcome.regressions
+
+    def _observe(self, persisted: Persisted) -> None:
+        """The group is in its event files: count how long each of its batches took to get there."""
+        now = time.perf_counter()
+        for request, outcome in persisted.outcomes:
+            if isinstance(outcome, Settled) and outcome.entry is not None:
+                self._stats.latency.observe(now - request.received)
 
     def _answer(self, persisted: Persisted, acks: tuple[Ack, ...]) -> None:
         for request, outcome in persisted.outcomes:
@@ -372,6 +416,7 @@ class Writer:
         kept = self._refuse(group)
         while self._failure is not None and not self._stopping.is_set():
             kept += self._refuse(self._queue.take_now())
+            self.oldest = kept[0].received if kept else None
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), RETRY_S)
             try:
@@ -386,3 +431,4 @@ class Writer:
             self._queue.put_back(kept)
         else:
             lose(kept)
+        self.oldest = None

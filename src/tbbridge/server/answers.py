@@ -24,6 +24,7 @@ from tbbridge.errors import (
     Unready,
     UnsupportedMedia,
 )
+from tbbridge.server import request_ids
 from tbbridge.wire import compression, json_v1, protobuf_v1
 from tbbridge.wire.collect import Collected
 
@@ -39,7 +40,7 @@ class Form:
     media_type_bytes: bytes  # the same, as it stands in a header
     decode_batch: Callable[..., Collected]
     encode_response: Callable[..., bytes]
-    encode_problem: Callable[[str, str, int, str, str, Sequence[ItemError]], bytes]
+    encode_problem: Callable[[str, str, int, str, str, Sequence[ItemError], str], bytes]
 
 
 JSON: Final = Form(
@@ -135,7 +136,8 @@ def raw_problem(
     headers: Headers | None = None,
 ) -> Answer:
     """A problem that is none of our errors: an unknown route, a method that a route does not have."""
-    body = form.encode_problem(problem_type(code), title, status, detail, code, errors)
+    request_ids.note_problem(code)
+    body = form.encode_problem(problem_type(code), title, status, detail, code, errors, request_ids.current_id())
     return Answer(body, form.problem_type.encode(), status, headers)
 
 

@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from tbbridge import limits
 from tbbridge.errors import InvalidItem, TBBridgeError, Unready, UnsupportedMedia
 from tbbridge.model import Batch
+from tbbridge.server import request_ids
 from tbbridge.server.answers import Answer, Headers
 from tbbridge.server.bodies import BodyHead, body_of, read_head
 from tbbridge.server.routes.write import DirectRoute
@@ -68,6 +69,7 @@ def with_status(error: TBBridgeError) -> Answer:
 
 
 def _refusal(error: TBBridgeError, status: int) -> Answer:
+    request_ids.note_problem(error.code)
     headers: Headers = []
     if isinstance(error, Unready):
         headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))

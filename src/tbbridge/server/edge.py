@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections import Counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tbbridge.errors import Forbidden, Misdirected, Stopping, TBBridgeError, TooManyRequests, Unauthorized
+from tbbridge.server import request_ids
 from tbbridge.server.answers import form_of_scope, problem, raw_problem
 from tbbridge.server.bodies import SenderGone
 from tbbridge.server.connections import RequestsUnderWay, client_of
@@ -37,7 +37,7 @@ class Edge:
     def __init__(
         self, app: ASGIApp, totals: RequestTotals, guard: Guard, under_way: RequestsUnderWay, refused: Counter[str]
     ) -> None:
-        """`refused` is counted up, by reason, for each request that is turned away here."""
+        """`refused` is counted up, by the code of its error, for each request that is answered with one."""
         self.app = app
         self.totals = totals
         self.guard = guard
@@ -55,27 +55,29 @@ class Edge:
         counted = False
         status = 0
         started = time.perf_counter()
+        note = request_ids.begin(scope["headers"])
+        own = (request_ids.HEADER, note.id.encode())
         added: Headers | None = None
 
         async def counting_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if added is not None:
-                    message = {**message, "headers": [*message.get("headers", ()), *added]}
+                message = {**message, "headers": [*message.get("headers", ()), own, *(added or ())]}
             await send(message)
 
         try:
             self.under_way.begin(client)
             counted = True
             added = self.guard.check(scope)
+            if note.report is not None:
+                self.totals.take_report(note.report)
             if added is not None and scope["method"] == "OPTIONS":
                 await _preflight(send, added)
                 status = 204
             else:
                 await self.app(scope, receive, counting_send)
         except (TooManyRequests, Unauthorized, Forbidden, Misdirected) as error:  # of these lines; the body is not read
-            self.refused[error.code] += 1
             await problem(error, form_of_scope(scope))(scope, receive, counting_send)
         except SenderGone:
             status = _SENDER_GONE
@@ -85,18 +87,22 @@ class Edge:
                 return
             await problem(Stopping(_STOPPED), form_of_scope(scope))(scope, receive, counting_send)
         except Exception:  # whatever nobody below foresaw: the log gets the cause, the sender an id, and neither is lost
-            number = secrets.token_hex(4)
-            log.exception("error %s in %s %s", number, scope["method"], _route(scope))
+            log.exception("error %s in %s %s", note.id, scope["method"], _route(scope))
             if status:  # the answer is under way and cannot be taken back; uvicorn closes the connection
                 raise
-            detail = f"an internal error; the log has it under id {number}"
+            detail = f"an internal error; the log has it under id {note.id}"
             answer = raw_problem(TBBridgeError.title, TBBridgeError.status, detail, TBBridgeError.code, form_of_scope(scope))
             await answer(scope, receive, counting_send)
         finally:
             if counted:
                 self.under_way.end(client)
+            if note.code:
+                self.refused[note.code] += 1
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self.totals.observe(method, _route(scope), status, time.perf_counter() - started)
+            took = time.perf_counter() - started
+            self.totals.observe(method, _route(scope), status, took)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s %s answered with %d after %.1f ms", method, _route(scope), status, took * 1000)
 
 
 async def _preflight(send: Send, allowed: Headers) -> None:

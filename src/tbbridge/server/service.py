@@ -56,7 +56,7 @@ class Service:
     groups: Groups
     guard: Guard
     under_way: RequestsUnderWay
-    refused: Counter[str] = field(default_factory=Counter)  # what was turned away before it reached a route, by reason
+    refused: Counter[str] = field(default_factory=Counter)  # requests, by their error's code, and connections, by why
     opened: Door | None = None
     followers: int = 0  # requests that follow a log now
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: what has no end ends

@@ -7,6 +7,17 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class RunStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RUN_STATUS_UNSPECIFIED: _ClassVar[RunStatus]
+    RUN_STATUS_RUNNING: _ClassVar[RunStatus]
+    RUN_STATUS_FINISHED: _ClassVar[RunStatus]
+    RUN_STATUS_FAILED: _ClassVar[RunStatus]
+RUN_STATUS_UNSPECIFIED: RunStatus
+RUN_STATUS_RUNNING: RunStatus
+RUN_STATUS_FINISHED: RunStatus
+RUN_STATUS_FAILED: RunStatus
+
 class WriteRequest(_message.Message):
     __slots__ = ("writer", "seq", "runs")
     WRITER_FIELD_NUMBER: _ClassVar[int]
@@ -18,7 +29,7 @@ class WriteRequest(_message.Message):
     def __init__(self, writer: _Optional[str] = ..., seq: _Optional[int] = ..., runs: _Optional[_Iterable[_Union[RunBatch, _Mapping]]] = ...) -> None: ...
 
 class RunBatch(_message.Message):
-    __slots__ = ("run", "scalars", "summaries", "purge_step", "purge_wall_time", "logs", "create", "member")
+    __slots__ = ("run", "scalars", "summaries", "purge_step", "purge_wall_time", "logs", "create", "member", "status")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SCALARS_FIELD_NUMBER: _ClassVar[int]
     SUMMARIES_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +38,7 @@ class RunBatch(_message.Message):
     LOGS_FIELD_NUMBER: _ClassVar[int]
     CREATE_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
     run: str
     scalars: _containers.RepeatedCompositeFieldContainer[ScalarColumns]
     summaries: _containers.RepeatedCompositeFieldContainer[Summary]
@@ -35,7 +47,8 @@ class RunBatch(_message.Message):
     logs: _containers.RepeatedCompositeFieldContainer[LogRecord]
     create: bool
     member: str
-    def __init__(self, run: _Optional[str] = ..., scalars: _Optional[_Iterable[_Union[ScalarColumns, _Mapping]]] = ..., summaries: _Optional[_Iterable[_Union[Summary, _Mapping]]] = ..., purge_step: _Optional[int] = ..., purge_wall_time: _Optional[float] = ..., logs: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ..., create: bool = ..., member: _Optional[str] = ...) -> None: ...
+    status: RunStatus
+    def __init__(self, run: _Optional[str] = ..., scalars: _Optional[_Iterable[_Union[ScalarColumns, _Mapping]]] = ..., summaries: _Optional[_Iterable[_Union[Summary, _Mapping]]] = ..., purge_step: _Optional[int] = ..., purge_wall_time: _Optional[float] = ..., logs: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ..., create: bool = ..., member: _Optional[str] = ..., status: _Optional[_Union[RunStatus, str]] = ...) -> None: ...
 
 class LogRecord(_message.Message):
     __slots__ = ("message", "level", "logger", "wall_time")
@@ -299,17 +312,19 @@ class ItemWarning(_message.Message):
     def __init__(self, path: _Optional[str] = ..., code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Problem(_message.Message):
-    __slots__ = ("type", "title", "status", "detail", "code", "errors")
+    __slots__ = ("type", "title", "status", "detail", "code", "errors", "request_id")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     ERRORS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     type: str
     title: str
     status: int
     detail: str
     code: str
     errors: _containers.RepeatedCompositeFieldContainer[ItemError]
-    def __init__(self, type: _Optional[str] = ..., title: _Optional[str] = ..., status: _Optional[int] = ..., detail: _Optional[str] = ..., code: _Optional[str] = ..., errors: _Optional[_Iterable[_Union[ItemError, _Mapping]]] = ...) -> None: ...
+    request_id: str
+    def __init__(self, type: _Optional[str] = ..., title: _Optional[str] = ..., status: _Optional[int] = ..., detail: _Optional[str] = ..., code: _Optional[str] = ..., errors: _Optional[_Iterable[_Union[ItemError, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...

@@ -27,6 +27,7 @@ from tbbridge.model import (
     LogRecord,
     RunBatch,
     RunName,
+    RunStatus,
     ScalarColumns,
     Summary,
     check_step,
@@ -111,7 +112,7 @@ def _clean_run(item: schema.RunBatch, groups: Groups) -> RunBatch | None:
             raise _Unclean
         logs.append(_record(record))
     purge = item.get("purge_step"), item.get("purge_wall_time")
-    run = RunBatch(name, join_columns(columns), tuple(summaries), *purge, tuple(logs), item.get("create", False))
+    run = RunBatch(name, join_columns(columns), tuple(summaries), *purge, tuple(logs), item.get("create", False), _status(item))
     return None if run.is_empty else run
 
 
@@ -214,7 +215,7 @@ def _careful_run(item: object, errors: ItemErrors, path: str, groups: Groups) ->
     purge = made.get("purge_step"), made.get("purge_wall_time")
     errors.count_logs(len(lists.get("logs", [])))
     logs = tuple(_careful_logs(lists.get("logs", []), errors, path))
-    run = errors.attempt(path, RunBatch, name, joined, tuple(summaries), *purge, logs, made.get("create", False))
+    run = errors.attempt(path, RunBatch, name, joined, tuple(summaries), *purge, logs, made.get("create", False), _status(made))
     return None if run is None or run.is_empty else run
 
 
@@ -316,6 +317,10 @@ def _summary(item: Any, path: str, member: Place | None) -> ScalarRow | Summary:
     return _row(item, path) if item["kind"] == "scalar" else summary_of(item)
 
 
+def _status(item: schema.RunBatch) -> RunStatus | None:
+    return RunStatus(item["status"]) if "status" in item else None
+
+
 def _record(item: schema.LogRecord) -> LogRecord:
     return LogRecord(item["message"], item.get("level", 0) or DEFAULT_LOG_LEVEL, item.get("logger", ""), item.get("wall_time"))
 
@@ -364,11 +369,15 @@ def encode_response(accepted: int, *, duplicate: bool, rejected: Sequence[ItemEr
     return to_json(answer)
 
 
-def encode_problem(type_: str, title: str, status: int, detail: str, code: str, errors: Sequence[ItemError]) -> bytes:
+def encode_problem(
+    type_: str, title: str, status: int, detail: str, code: str, errors: Sequence[ItemError], request_id: str = ""
+) -> bytes:
     """An error answer, in the fields of RFC 9457."""
     problem: dict[str, object] = {"type": type_, "title": title, "status": status, "detail": detail, "code": code}
     if errors:
         problem["errors"] = _items(errors)
+    if request_id:
+        problem["request_id"] = request_id
     return to_json(problem)
 
 

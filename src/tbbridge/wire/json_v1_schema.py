@@ -173,6 +173,15 @@ class RunBatch(TypedDict):
         ]
     ]
     create: NotRequired[Annotated[bool, Field(description="Make the run even if nothing is written to it yet.")]]
+    status: NotRequired[
+        Annotated[
+            Literal["running", "finished", "failed"],
+            Field(
+                description="How the program that makes the run is. `running`, sent at least every half a minute, is its "
+                "heartbeat: a running run of which nothing is heard is listed as lost. A run that holds nothing has no status."
+            ),
+        ]
+    ]
     member: NotRequired[
         Annotated[
             str,
@@ -246,3 +255,7 @@ class Problem(TypedDict):
     detail: Annotated[str, Field(description="What is wrong and what to do.")]
     code: Annotated[str, Field(description="Stable, for programs.", examples=["invalid-batch"])]
     errors: Annotated[NotRequired[list[ItemError]], Field(description="The items that are wrong, if it is about items.")]
+    request_id: Annotated[
+        NotRequired[str],
+        Field(description="Of the request, as in X-Request-ID: the server's log has it.", examples=["5f1c9a02-1b"]),
+    ]

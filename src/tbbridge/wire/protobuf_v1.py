@@ -19,6 +19,7 @@ from tbbridge.model import (
     LogRecord,
     RunBatch,
     RunName,
+    RunStatus,
     ScalarColumns,
     Summary,
     decode_utf8,
@@ -67,6 +68,8 @@ def run_to_message(run: RunBatch) -> pb.RunBatch:
             line.wall_time = record.wall_time
     if run.create:
         message.create = True
+    if run.status is not None:
+        message.status = run.status.number
     return message
 
 
@@ -135,7 +138,10 @@ def run_from_message(message: pb.RunBatch, errors: ItemErrors, path: str, groups
     purge_wall_time = message.purge_wall_time if message.HasField("purge_wall_time") else None
     logs = [errors.attempt(f"{path}.logs[{position}]", _record, line) for position, line in enumerate(message.logs)]
     lines = tuple(record for record in logs if record is not None)
-    run = errors.attempt(path, RunBatch, name, joined, tuple(summaries), purge_step, purge_wall_time, lines, message.create)
+    status = errors.attempt(path, RunStatus.of_number, message.status) if message.status else None
+    run = errors.attempt(
+        path, RunBatch, name, joined, tuple(summaries), purge_step, purge_wall_time, lines, message.create, status
+    )
     return None if run is None or run.is_empty else run
 
 
@@ -191,9 +197,11 @@ def encode_response(accepted: int, *, duplicate: bool, rejected: Sequence[ItemEr
     return message.SerializeToString()
 
 
-def encode_problem(type_: str, title: str, status: int, detail: str, code: str, errors: Sequence[ItemError]) -> bytes:
+def encode_problem(
+    type_: str, title: str, status: int, detail: str, code: str, errors: Sequence[ItemError], request_id: str = ""
+) -> bytes:
     """An error answer as `Problem`, the fields of RFC 9457."""
-    message = write_pb2.Problem(type=type_, title=title, status=status, detail=detail, code=code)
+    message = write_pb2.Problem(type=type_, title=title, status=status, detail=detail, code=code, request_id=request_id)
     message.errors.extend(_item(error) for error in errors)
     return message.SerializeToString()
 

@@ -44,7 +44,12 @@ _ERRORS: Final = responses()
 
 def add_routes(app: FastAPI, service: Service) -> None:
     """Add the operator's routes to `app`."""
-    totals = Totals(service.totals, lambda: None if service.opened is None else service.opened.stats, lambda: service.health)
+    totals = Totals(
+        service.totals,
+        service.refused,
+        lambda: None if service.opened is None else service.opened.stats,
+        lambda: service.health,
+    )
     version = {"version": app.version, "api": 1, "python": platform.python_version()}
 
     @app.get(

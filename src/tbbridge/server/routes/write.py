@@ -7,6 +7,7 @@ parse, validate and copy them. FastAPI still has the route's signature, and make
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Annotated, Final
 from urllib.parse import parse_qsl
 
@@ -91,19 +92,23 @@ async def _write(scope: Scope, receive: Receive, service: Service) -> Answer:
     query = scope["query_string"]
     ack, partial = _read_query(query) if query else (Ack.JOURNALED, False)
     async with body_of(head, receive, service) as body:
+        received = time.perf_counter()
         if len(body) <= limits.DECODE_INLINE_MAX_BYTES:
             collected = form.decode_batch(body, partial=partial, groups=service.groups)
         else:
             collected = await asyncio.to_thread(form.decode_batch, body, partial=partial, groups=service.groups)
     batch = collected.batch
     if batch.runs or batch.writer:
-        receipt = await service.door.submit(batch, ack=ack, partial=partial)
+        receipt = await service.door.submit(batch, ack=ack, partial=partial, received=received)
     else:
         receipt = Receipt(accepted=0)
+    rejected = (*collected.rejected, *receipt.rejected)
+    if rejected:
+        service.totals.take_rejected(rejected)
     answer = form.encode_response(
         receipt.accepted,
         duplicate=receipt.duplicate,
-        rejected=(*collected.rejected, *receipt.rejected),
+        rejected=rejected,
         warnings=receipt.warnings,
     )
     return Answer(answer, form.media_type_bytes, 202 if ack is Ack.QUEUED else 200)
