@@ -18,11 +18,14 @@ from fastapi import FastAPI
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from tbbridge.model import INT64_MAX, INT64_MIN
 from tbbridge.server.answers import Answer
 from tbbridge.server.pages import page
 
 Part: TypeAlias = dict[str, Any]  # of the OpenAPI document
 
+# What FastAPI calls an answer that a route did not describe.
+_SAYS_NOTHING: Final = "Successful Response"
 # Where the examples say that the bridge is.
 _BASE: Final = "http://127.0.0.1:6007"
 
@@ -112,7 +115,11 @@ def _answers(responses: Part) -> Iterator[str]:
     yield _table(
         "answer",
         (
-            (f"<code>{escape(status)}</code>", _content(said.get("content", {})), _inline(said["description"]))
+            (
+                f"<code>{escape(status)}</code>",
+                _content(said.get("content", {})),
+                _inline(said["description"].replace(_SAYS_NOTHING, "")),
+            )
             for status, said in good
         ),
     )
@@ -203,6 +210,8 @@ def _type(schema: Part) -> str:
     if isinstance(schema.get("additionalProperties"), dict):
         return "names with " + _type(schema["additionalProperties"])
     kind = str(schema.get("type", "anything")).replace("integer", "whole number")
+    if schema.get("format") == "binary":
+        return "bytes"
     form = schema.get("contentEncoding") or (schema.get("format") if schema.get("type") == "string" else None)
     return escape(f"{kind} ({form})" if form else kind)
 
@@ -222,7 +231,9 @@ def _described(schema: Part, description: str) -> str:
     """The description of a field or parameter, with what its schema says beside the type."""
     said = [_inline(description)] if description else []
     own = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
-    bounds = [text.format(f"{one[key]:,}") for one in own[:1] for key, text in _BOUNDS if key in one]
+    bounds = [
+        text.format(f"{one[key]:,}") for one in own[:1] for key, text in _BOUNDS if abs(one.get(key, INT64_MIN)) < INT64_MAX
+    ]
     if bounds:
         said.append(f'<span class="dim">{escape(", ".join(bounds).capitalize())}.</span>')
     if schema.get("default") is not None:
