@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from tbbridge.client.address import DEFAULT_HOST, DEFAULT_PORT, ENVIRONMENT_VARIABLE, from_environment
+from tbbridge.commands.log_formats import FORMATS
 from tbbridge.errors import CommandFailed
 
 # What ArgumentParser.add_subparsers returns; argparse has no public name for it.
@@ -35,9 +36,15 @@ def complain(text: str) -> None:
     sys.stderr.flush()
 
 
-def set_up_logging(level: str) -> None:
-    """Send the log to standard error from `level` on: the only place that configures logging. May be called again."""
-    logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+def set_up_logging(level: str, form: str = "text") -> None:
+    """Send the log to standard error from `level` on: the only place that configures logging. May be called again.
+
+    `form` is one of `log_formats.FORMATS`.
+    """
+    logging.basicConfig(stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:  # ours; a test's own keeps its format
+            handler.setFormatter(FORMATS[form]())
     logging.getLogger().setLevel(level.upper())
     # httpx notes each request it makes, which is for those who debug it.
     logging.getLogger("httpx").setLevel(max(logging.WARNING, logging.getLogger().level))

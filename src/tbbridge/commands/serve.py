@@ -34,7 +34,7 @@ def add_command(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop."""
     settings = settings_from(arguments)
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     require_server("serve")
     raise_file_limit()
     logdir = settings.logdir.absolute()

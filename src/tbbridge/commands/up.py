@@ -91,7 +91,7 @@ def add_command(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run both until told to stop."""
     settings = settings_from(arguments)
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     require_server("up", "tensorboard")  # which brings the server too
     require_tensorboard("up")
     if settings.port == arguments.tensorboard_port != 0:

@@ -26,6 +26,7 @@ ENVIRONMENT_PREFIX: Final = "TBBRIDGE_"
 TOKENS_VARIABLE: Final = "TBBRIDGE_TOKENS"
 DIALECTS: Final = ("lapiz", "crayon", "pastalog")
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
+LOG_FORMATS: Final = ("text", "json")
 LOGS_MODES: Final = ("append", "overwrite")
 
 
@@ -72,6 +73,12 @@ def _read_dialects(text: str) -> tuple[str, ...]:
 def _read_log_level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
         raise ValueError("give one of " + ", ".join(LOG_LEVELS))
+    return text.lower()
+
+
+def _read_log_format(text: str) -> str:
+    if text.lower() not in LOG_FORMATS:
+        raise ValueError("give one of " + ", ".join(LOG_FORMATS))
     return text.lower()
 
 
@@ -392,6 +399,12 @@ class ServerSettings:
     )
     log_level: str = _setting(
         "info", help="How much to log: " + ", ".join(LOG_LEVELS) + ".", read=_read_log_level, metavar="LEVEL"
+    )
+    log_format: str = _setting(
+        "text",
+        help="How the log's lines look: `text` for people, `json` (an object a line) for what collects logs.",
+        read=_read_log_format,
+        metavar="FORMAT",
     )
 
     # Only in the environment, as TBBRIDGE_TOKENS: `scopes:token` each, with blanks between them. Never shown.
