@@ -9,6 +9,7 @@ A batch as sent may leave out steps and wall times; the pipeline settles them be
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +88,7 @@ __all__ = [
     "RunBatch",
     "RunMetadata",
     "RunName",
+    "RunStatus",
     "ScalarColumns",
     "Summary",
     "TagName",
@@ -171,12 +173,40 @@ class LogRecord:
             raise InvalidItem("wall-time", message, "wall_time")
 
 
+class RunStatus(enum.StrEnum):
+    """How the program that makes a run is, by its own word."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+    @property
+    def number(self) -> int:
+        """Its number in the binary form."""
+        return _STATUSES.index(self) + 1
+
+    @staticmethod
+    def of_number(number: int) -> RunStatus | None:
+        """The status of that number, None for 0; raises `InvalidItem` for one that this version does not know."""
+        if number == 0:
+            return None
+        if not 0 < number <= len(_STATUSES):
+            raise InvalidItem(
+                "status", f"status {number} is not known here; send 1 (running), 2 (finished) or 3 (failed)", "status"
+            )
+        return _STATUSES[number - 1]
+
+
+_STATUSES = tuple(RunStatus)
+
+
 @dataclass(frozen=True, slots=True)
 class RunBatch:
     """What one request holds for one run. Columns of the same tag are joined by the maker (`join_columns`).
 
     `purge_step`: before all else, hide what the run holds from this step on, for a training that goes on from there.
     `logs` go to the run's log file; they alone do not make a run. `create` makes it even if there is nothing to write yet.
+    `status` is how the run is once all else is written; it makes no run either.
     """
 
     run: RunName
@@ -186,6 +216,7 @@ class RunBatch:
     purge_wall_time: float | None = None
     logs: tuple[LogRecord, ...] = ()
     create: bool = False
+    status: RunStatus | None = None
 
     def __post_init__(self) -> None:
         if self.purge_step is not None:
@@ -196,7 +227,8 @@ class RunBatch:
     @property
     def is_empty(self) -> bool:
         """True if there is nothing to write."""
-        return not (self.scalars or self.summaries or self.logs or self.create) and self.purge_step is None
+        nothing = not (self.scalars or self.summaries or self.logs or self.create)
+        return nothing and self.purge_step is None and self.status is None
 
     @property
     def points(self) -> int:

@@ -7,7 +7,8 @@ transport.py, which sends to `Address.url`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -18,13 +19,14 @@ from tbbridge.errors import InvalidItem
 DEFAULT_PORT: Final = 6007
 DEFAULT_HOST: Final = "127.0.0.1"
 ENVIRONMENT_VARIABLE: Final = "TBBRIDGE_URL"
+_LOGIN: Final = re.compile(r"^([^/]*//)?[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """A server's address. `url` has no slash at its end; `shown` is the same without a password, for messages."""
 
-    url: str
+    url: str = field(repr=False)
     shown: str
     is_loopback: bool
 
@@ -36,7 +38,7 @@ def find_address(address: str | None = None, port: int | None = None, hostname: 
     Raises `InvalidItem`, which is a ValueError.
     """
     if address is not None and hostname is not None:
-        raise _wrong(f"both an address ({address!a}) and hostname={hostname!a} are given; give one of the two")
+        raise _wrong(f"both an address ({_shown(address)}) and a hostname ({_shown(hostname)}) are given; give one of the two")
     given = hostname if address is None else address
     if given is None and port is None:
         given = from_environment()
@@ -63,10 +65,11 @@ def _parse(given: str, port: int | None) -> Address:
         parts = urlsplit(text)
         own_port = parts.port
     except ValueError as error:
-        raise _wrong(f"the address {given!a} cannot be read ({error}); write it like '127.0.0.1:6007'") from None
+        reason = "its port is no number" if "@" in given else str(error)  # the system's words quote what was given
+        raise _wrong(f"the address {_shown(given)} cannot be read ({reason}); write it like '127.0.0.1:6007'") from None
     _check(parts, given)
     if port is not None and own_port is not None and port != own_port:
-        raise _wrong(f"the address {given!a} says port {own_port} and the argument says {port}; give one of the two")
+        raise _wrong(f"the address {_shown(given)} says port {own_port} and the argument says {port}; give one of the two")
     chosen = own_port if own_port is not None else port if port is not None else fallback
     if chosen is not None and not 1 <= chosen <= 65535:
         raise _wrong(f"port {chosen} does not exist; ports go from 1 to 65535, tbbridge's is {DEFAULT_PORT}")
@@ -88,11 +91,11 @@ def _bracketed(host: str) -> str:
 
 def _check(parts: SplitResult, given: str) -> None:
     if parts.scheme not in ("http", "https"):
-        raise _wrong(f"the address {given!a} starts with '{parts.scheme}://'; tbbridge speaks http:// and https://")
+        raise _wrong(f"the address {_shown(given)} starts with '{parts.scheme}://'; tbbridge speaks http:// and https://")
     if not parts.hostname or any(not character.isprintable() or character in " \\,;" for character in parts.netloc):
-        raise _wrong(f"the address {given!a} names no host; write it like '127.0.0.1:6007' or 'http://host:6007'")
+        raise _wrong(f"the address {_shown(given)} names no host; write it like '127.0.0.1:6007' or 'http://host:6007'")
     if parts.query or parts.fragment:
-        raise _wrong(f"the address {given!a} has a '?' or '#' part; give only host, port and perhaps a path")
+        raise _wrong(f"the address {_shown(given)} has a '?' or '#' part; give only host, port and perhaps a path")
 
 
 def _is_loopback(host: str) -> bool:
@@ -100,6 +103,11 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _shown(given: object) -> str:
+    """What was given, for a message: without a user and password."""
+    return ascii(_LOGIN.sub(r"\1...@", given) if isinstance(given, str) else given)
 
 
 def _wrong(message: str) -> InvalidItem:

@@ -38,7 +38,7 @@ class TagEntry(TypedDict):
 
 
 class RunEntry(TypedDict):
-    """One run, as the bridge lists it; `tags` only if it was asked for by name."""
+    """One run, as the bridge lists it; `tags` only if asked for by name, `status` running, finished, failed or lost."""
 
     run: str
     tag_counts: dict[str, int]
@@ -48,6 +48,7 @@ class RunEntry(TypedDict):
     first_wall_time: float | None
     last_wall_time: float | None
     size_bytes: int
+    status: str | None
     tags: list[TagEntry] | None
 
 
@@ -103,7 +104,7 @@ class GroupEntry(TypedDict):
 
 
 class Remote:
-    """One bridge. Close it, or use it in a `with` block. For one thread at a time.
+    """One bridge. Close it, or use it in a `with` block. For one thread at a time. `token`: left out, TBBRIDGE_TOKEN.
 
     Raises `Unavailable` if the bridge cannot be reached, is full or stops, and `Rejected` with its words if it refuses.
     """
@@ -115,9 +116,10 @@ class Remote:
         *,
         hostname: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        token: str | None = None,
     ) -> None:
         self._address = find_address(address, port, hostname)
-        self._caller = Caller(self._address, timeout_s)
+        self._caller = Caller(self._address, timeout_s, token)
 
     @property
     def address(self) -> str:

@@ -23,6 +23,7 @@ import httpx
 
 from tbbridge.client.address import Address
 from tbbridge.client.answers import PROTOBUF_TYPE, Answer
+from tbbridge.client.options import find_token
 from tbbridge.errors import InvalidItem
 
 # httpx and socket load these at their first use, which is in the sender's thread: a fork in the middle of that would leave
@@ -65,6 +66,7 @@ class Endpoint:
     ack: str
     timeout_s: float
     compress: bool
+    token: str | None = field(default_factory=lambda: find_token(None), repr=False)
     # Made with the client, for the reason above: a fork while another thread is inside OpenSSL may leave its lock held.
     tls: ssl.SSLContext = field(init=False, repr=False)
 
@@ -79,7 +81,7 @@ class Endpoint:
 
     def request(self, body: bytes, timeout_s: float | None = None) -> httpx.Request:
         """The write call. With `partial`, one wrong item does not hold back the others of its batch."""
-        headers = {"Content-Type": PROTOBUF_TYPE, "Accept": PROTOBUF_TYPE, **_shared_headers(self.address)}
+        headers = {"Content-Type": PROTOBUF_TYPE, "Accept": PROTOBUF_TYPE, **_shared_headers(self.address, self.token)}
         if self.compress:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, compresslevel=1, mtime=0)  # no time in it: a retry sends the same bytes
@@ -102,11 +104,13 @@ class Endpoint:
         return _Async(self, httpx.AsyncHTTPTransport(verify=self.tls, proxy=_proxy(self.address)))
 
 
-def _shared_headers(address: Address) -> dict[str, str]:
-    """What every request says: who asks, and the user and password of the URL."""
+def _shared_headers(address: Address, token: str | None) -> dict[str, str]:
+    """What every request says: who asks, and the token, or else the user and password of the URL."""
     parts = urlsplit(address.url)
     headers = {"User-Agent": "tbbridge-client"}
-    if parts.username is not None:
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    elif parts.username is not None:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
     return headers
@@ -197,8 +201,9 @@ class Reply:
 class Caller:
     """Any call to one server, made by one thread at a time. `timeout_s` is for each wait, not for a whole long answer."""
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, address: Address, timeout_s: float, token: str | None = None) -> None:
         self.address = address
+        self._token = find_token(token)
         self._timeout = httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)).as_dict()
         tls = httpx.create_ssl_context(verify=address.url.startswith("https:"))
         self._transport = httpx.HTTPTransport(verify=tls, proxy=_proxy(address))
@@ -214,7 +219,7 @@ class Caller:
     ) -> Iterator[Reply]:
         """Make one call; `path` starts with a slash. Raises `TransportFailed`, and whatever an iterated body raises."""
         url = f"{self.address.shown}{path}" + (f"?{urlencode(query)}" if query else "")
-        said = {**_shared_headers(self.address), **(headers or {})}
+        said = {**_shared_headers(self.address, self._token), **(headers or {})}
         request = httpx.Request(method, url, headers=said, content=body, extensions={"timeout": self._timeout})
         try:
             response = self._transport.handle_request(request)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from tbbridge.errors import InvalidBatch
+from tbbridge.errors import InvalidBatch, InvalidItem
 from tbbridge.events.tfrecord import Frame, frame, read_frame
 from tbbridge.logs.lines import encode_record
-from tbbridge.model import LogRecord, RunBatch, RunName
+from tbbridge.model import LogRecord, RunBatch, RunName, RunStatus
 from tbbridge.pipeline import journal_pb2 as pb
 from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, SettledChange
 from tbbridge.pipeline.journal import MAGIC
@@ -147,6 +147,7 @@ def _run_message(run: Run) -> pb.RunCheckpoint:
         kinds=[kind for _, (kind, _) in tags],
         last_steps=steps.tobytes(),
         config_length=run.config_length,
+        status=0 if run.status is None else run.status.number,
     )
 
 
@@ -169,7 +170,7 @@ def decode_checkpoint(data: bytes, ledger: Ledger) -> int | None:
             logs = pb.LogCheckpoint.FromString(payload)
             for name, generation, length in zip(logs.runs, logs.generations, logs.lengths, strict=True):
                 ledger.logs.know(Log(RunName(name.decode()), generation, length), is_full=logs.full)
-    except DecodeError:
+    except (DecodeError, InvalidItem):
         return None
     ledger.next_index = header.next_index
     return header.next_segment
@@ -185,7 +186,13 @@ def _payloads(data: bytes) -> Iterator[bytes]:
 def _run_from(message: pb.RunCheckpoint) -> Run:
     steps = np.frombuffer(message.last_steps, dtype="<i8").tolist()
     kinds = map(Kind, message.kinds)
-    run = Run(RunName(message.run.decode()), message.file, message.length, config_length=message.config_length)
+    run = Run(
+        RunName(message.run.decode()),
+        message.file,
+        message.length,
+        config_length=message.config_length,
+        status=RunStatus.of_number(message.status),
+    )
     for tag, kind, step in zip(message.tags, kinds, steps, strict=True):
         tags = run.embeddings if kind is Kind.EMBEDDING else run.tags
         tags[tag.decode()] = (kind, step)

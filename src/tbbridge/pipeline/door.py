@@ -15,7 +15,6 @@ from tbbridge.errors import ItemError, ItemWarning
 from tbbridge.model import Batch, RunName, TagName
 from tbbridge.pipeline.measures import LATENCY_BOUNDS_S, DiskTimes, Histogram
 
-
 # A run that is said to be running, and of which nothing was heard for limits.RUN_LOST_AFTER_S.
 LOST: Final = "lost"
 

@@ -140,7 +140,7 @@ class CheckpointHeader(_message.Message):
     def __init__(self, next_segment: _Optional[int] = ..., next_index: _Optional[int] = ..., runs: _Optional[int] = ..., writer_chunks: _Optional[int] = ..., log_chunks: _Optional[int] = ...) -> None: ...
 
 class RunCheckpoint(_message.Message):
-    __slots__ = ("run", "file", "length", "tags", "kinds", "last_steps", "config_length")
+    __slots__ = ("run", "file", "length", "tags", "kinds", "last_steps", "config_length", "status")
     RUN_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     LENGTH_FIELD_NUMBER: _ClassVar[int]
@@ -148,6 +148,7 @@ class RunCheckpoint(_message.Message):
     KINDS_FIELD_NUMBER: _ClassVar[int]
     LAST_STEPS_FIELD_NUMBER: _ClassVar[int]
     CONFIG_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
     run: bytes
     file: str
     length: int
@@ -155,7 +156,8 @@ class RunCheckpoint(_message.Message):
     kinds: _containers.RepeatedScalarFieldContainer[int]
     last_steps: bytes
     config_length: int
-    def __init__(self, run: _Optional[bytes] = ..., file: _Optional[str] = ..., length: _Optional[int] = ..., tags: _Optional[_Iterable[bytes]] = ..., kinds: _Optional[_Iterable[int]] = ..., last_steps: _Optional[bytes] = ..., config_length: _Optional[int] = ...) -> None: ...
+    status: int
+    def __init__(self, run: _Optional[bytes] = ..., file: _Optional[str] = ..., length: _Optional[int] = ..., tags: _Optional[_Iterable[bytes]] = ..., kinds: _Optional[_Iterable[int]] = ..., last_steps: _Optional[bytes] = ..., config_length: _Optional[int] = ..., status: _Optional[int] = ...) -> None: ...
 
 class WriterMarks(_message.Message):
     __slots__ = ("writers", "seqs")

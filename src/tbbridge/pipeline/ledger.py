@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -27,6 +28,7 @@ from tbbridge.model import (
     Int64s,
     RunBatch,
     RunName,
+    RunStatus,
     ScalarColumns,
     Summary,
 )
@@ -49,6 +51,7 @@ class Run:
     tags: dict[str, tuple[Kind, int]] = field(default_factory=dict)
     config_length: int = 0  # bytes of the list of embeddings beside it: those found when the file began, and the entries'
     embeddings: dict[str, tuple[Kind, int]] = field(default_factory=dict)
+    status: RunStatus | None = None  # what was said last
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,9 @@ class Ledger:
         for part in lines:
             self.logs.enter(part)
         for opening in openings:
-            self.runs[opening.run] = Run(opening.run, opening.file, config_length=opening.config_length)
+            before = self.runs.get(opening.run)
+            status = None if before is None else before.status
+            self.runs[opening.run] = Run(opening.run, opening.file, config_length=opening.config_length, status=status)
         known = tuple(batch for batch in batches if batch.run in self.runs)
         targets = tuple(self.runs[batch.run] for batch in known)
         fresh = tuple(_note(run, batch, None) for run, batch in zip(targets, known, strict=True))
@@ -174,6 +179,10 @@ class Ledger:
 def _note(run: Run, batch: RunBatch, undo: list[Callable[[], object]] | None) -> frozenset[str]:
     """Enter a settled batch in its run's tags; return the tags that are new there."""
     fresh = []
+    if batch.status is not None:
+        if undo is not None:
+            undo.append(partial(setattr, run, "status", run.status))
+        run.status = batch.status
     if batch.purge_step is not None:
         for tag, entry in _purged(run.tags, batch.purge_step):
             if undo is not None:
@@ -327,7 +336,7 @@ class _Settling:
     def _open(self, name: RunName) -> Run:
         opening = self._folders.new_file(name, self._index, self._now)
         before = self._ledger.runs.get(name)
-        run = Run(name, opening.file, config_length=opening.config_length)
+        run = Run(name, opening.file, config_length=opening.config_length, status=None if before is None else before.status)
         self._ledger.runs[name] = run
         runs = self._ledger.runs
         self._undo.append((lambda: runs.pop(name, None)) if before is None else (lambda: runs.__setitem__(name, before)))
@@ -376,10 +385,22 @@ class _Settling:
             summaries.append(self._summary(summary, step, place))
             (embeddings if kind is Kind.EMBEDDING else here)[summary.tag] = (kind, step)
         create = asked.create and known is None
-        if asked.purge_step is None:
-            return RunBatch(asked.run, tuple(scalars), tuple(summaries), create=create)
-        purge_wall_time = self._now if asked.purge_wall_time is None else asked.purge_wall_time
-        return RunBatch(asked.run, tuple(scalars), tuple(summaries), asked.purge_step, purge_wall_time, create=create)
+        purge_wall_time = asked.purge_wall_time
+        if asked.purge_step is not None and purge_wall_time is None:
+            purge_wall_time = self._now
+        is_news = asked.status is not None and (known is None or known.status is not asked.status)
+        is_written = bool(scalars or summaries or create or asked.purge_step is not None)
+        # A status alone makes no run, and one that is known already is a heartbeat only
+        status = asked.status if is_news and (is_written or known is not None) else None
+        return RunBatch(
+            asked.run,
+            tuple(scalars),
+            tuple(summaries),
+            asked.purge_step,
+            None if asked.purge_step is None else purge_wall_time,
+            create=create,
+            status=status,
+        )
 
     def _room_after(self, room: int) -> int:
         """How many further tags the run may have after one more."""

@@ -19,12 +19,13 @@ from pathlib import Path
 
 from tbbridge import disk, limits
 from tbbridge.errors import Stopping, StorageFailed, TBBridgeError
-from tbbridge.model import STATE_FOLDER, Batch, RunName
+from tbbridge.model import STATE_FOLDER, Batch, RunName, RunStatus
 from tbbridge.pipeline import codec
 from tbbridge.pipeline.changes import Changes, Decided
 from tbbridge.pipeline.checkpoint import write_checkpoint
-from tbbridge.pipeline.door import Ack, Change, Changed, DeleteTag, Health, Receipt, RenameRun, Stats
+from tbbridge.pipeline.door import LOST, Ack, Change, Changed, DeleteTag, Health, Receipt, RenameRun, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
+from tbbridge.pipeline.heartbeats import Heartbeats
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.ledger import Ledger
 from tbbridge.pipeline.lock import FolderLock
@@ -78,6 +79,8 @@ class Pipeline:
         self._lifted = asyncio.Event()
         self._lifter = asyncio.create_task(self._lift_veils(), name="tbbridge-veils")
         self._closing = False
+        known = store.ledger.runs.values()
+        self._heartbeats = Heartbeats([run.name for run in known if run.status is RunStatus.RUNNING])
 
     @classmethod
     async def open(cls, settings: PipelineSettings) -> Pipeline:
@@ -123,6 +126,7 @@ class Pipeline:
     ) -> Receipt:
         """Take `batch` and return when `ack` holds; see `door.Door.submit`."""
         self._check_open()
+        self._heartbeats.hear(batch)
         waiter: asyncio.Future[Receipt] | None = None if ack is Ack.QUEUED else asyncio.get_running_loop().create_future()
         came = time.perf_counter() if received is None else received
         self._queue.put(Request(batch, batch.size_bytes, ack, partial, waiter, came))
@@ -164,7 +168,14 @@ class Pipeline:
     def take_touched(self) -> set[str]:
         """Runs written or changed since the last call; see `door.Door.take_touched`."""
         taken, self._writer.touched = self._writer.touched, set()
-        return taken
+        return taken | (self._heartbeats.take_turned() & self._store.ledger.runs.keys())
+
+    def status_of(self, run: str) -> str | None:
+        """How a run is; see `door.Door.status_of`."""
+        known = self._store.ledger.runs.get(run)
+        if known is None or known.status is None:
+            return None
+        return LOST if known.status is RunStatus.RUNNING and self._heartbeats.is_lost(run) else known.status.value
 
     def _check_open(self) -> None:
         if self._closing:
@@ -292,7 +303,7 @@ class _Checkpoint:
 def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event) -> tuple[FolderLock, Store]:
     folder = settings.logdir / STATE_FOLDER
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        disk.make_private_folder(folder)
         lock = FolderLock(folder)
         for name in (settings.logdir, settings.logdir.parent):
             disk.sync_path(name)  # a journal is only as durable as the folder it is in

@@ -128,4 +128,5 @@ def _run_of(batches: Sequence[RunBatch]) -> RunBatch:
         purging.purge_wall_time,
         logs=tuple(record for batch in batches for record in batch.logs),
         create=any(batch.create for batch in batches),
+        status=next((batch.status for batch in reversed(batches) if batch.status is not None), None),
     )

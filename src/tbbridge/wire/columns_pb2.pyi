@@ -18,7 +18,7 @@ class WriteRequest(_message.Message):
     def __init__(self, writer: _Optional[bytes] = ..., seq: _Optional[int] = ..., runs: _Optional[_Iterable[_Union[RunBatch, _Mapping]]] = ...) -> None: ...
 
 class RunBatch(_message.Message):
-    __slots__ = ("run", "scalars", "summaries", "purge_step", "purge_wall_time", "logs", "create", "member")
+    __slots__ = ("run", "scalars", "summaries", "purge_step", "purge_wall_time", "logs", "create", "member", "status")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SCALARS_FIELD_NUMBER: _ClassVar[int]
     SUMMARIES_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,7 @@ class RunBatch(_message.Message):
     LOGS_FIELD_NUMBER: _ClassVar[int]
     CREATE_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
     run: bytes
     scalars: _containers.RepeatedCompositeFieldContainer[ScalarColumns]
     summaries: _containers.RepeatedCompositeFieldContainer[Summary]
@@ -35,7 +36,8 @@ class RunBatch(_message.Message):
     logs: _containers.RepeatedCompositeFieldContainer[LogRecord]
     create: bool
     member: bytes
-    def __init__(self, run: _Optional[bytes] = ..., scalars: _Optional[_Iterable[_Union[ScalarColumns, _Mapping]]] = ..., summaries: _Optional[_Iterable[_Union[Summary, _Mapping]]] = ..., purge_step: _Optional[int] = ..., purge_wall_time: _Optional[float] = ..., logs: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ..., create: bool = ..., member: _Optional[bytes] = ...) -> None: ...
+    status: int
+    def __init__(self, run: _Optional[bytes] = ..., scalars: _Optional[_Iterable[_Union[ScalarColumns, _Mapping]]] = ..., summaries: _Optional[_Iterable[_Union[Summary, _Mapping]]] = ..., purge_step: _Optional[int] = ..., purge_wall_time: _Optional[float] = ..., logs: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ..., create: bool = ..., member: _Optional[bytes] = ..., status: _Optional[int] = ...) -> None: ...
 
 class LogRecord(_message.Message):
     __slots__ = ("message", "level", "logger", "wall_time")

@@ -61,6 +61,10 @@ class RunDescription(TypedDict):
     first_wall_time: Annotated[float | None, Field(description="Seconds since 1970.")]
     last_wall_time: float | None
     size_bytes: Annotated[int, Field(description="Size of its event files and of the files of its embeddings.")]
+    status: Annotated[
+        Literal["running", "finished", "failed", "lost"] | None,
+        Field(description="As the program that makes it says. `lost`: it runs, and has been silent. null: it never said."),
+    ]
     tags: Annotated[list[TagDescription] | None, Field(description="Only when one run is asked for by `run`, else null.")]
 
 
@@ -146,7 +150,10 @@ READ_ERRORS: Final = responses(
 def add_routes(app: FastAPI, service: Service) -> None:
     """Add the routes that read to `app`."""
 
-    listing = Listing(service, _described)
+    def described(run: RunInfo) -> dict[str, object]:
+        return {**_found_in(run), "status": None if service.opened is None else service.opened.status_of(run.run)}
+
+    listing = Listing(service, described)
 
     async def list_all(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -178,7 +185,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         if query.run is None:
             return Answer(await listing.answer(), b"application/json")
         run, tags = await service.read(service.catalog.run, query.run)
-        return json_answer({"runs": [{**_described(run), "tags": [_tag_described(tag) for tag in tags]}]})
+        return json_answer({"runs": [{**described(run), "tags": [_tag_described(tag) for tag in tags]}]})
 
     app.router.add_api_route(
         "/api/v1/runs",
@@ -280,7 +287,7 @@ async def _csv_pieces(found: Series | Candlesticks) -> AsyncIterator[bytes]:
         yield "".join([",".join(line) + "\n" for line in zip(*texts, strict=True)]).encode()
 
 
-def _described(run: RunInfo) -> dict[str, object]:
+def _found_in(run: RunInfo) -> dict[str, object]:
     return {
         "run": run.run,
         "tag_counts": dict(run.tag_counts),
