@@ -10,7 +10,7 @@ TEST_WORKERS ?= 2
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint fuzz bench proto clean
+.PHONY: help up test lint fuzz chaos bench proto clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ lint: .venv/.installed-dev  ## check style, format and types
 
 fuzz: .venv/.installed-dev  ## try random inputs for MINUTES (default 5), and print what was tried (ARGS go to pytest)
 	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/fuzz --timeout 0 -n $(TEST_WORKERS) --dist load $(ARGS)
+
+chaos: .venv/.installed-dev  ## kill, cut and fill everything for MINUTES (default 5), and print what was checked (CHAOS_SEED=n begins there)
+	CHAOS_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/chaos --timeout 0 $(ARGS)
 
 bench: .venv/.installed-dev  ## measure, and print the table of ratios
 	$(BIN)/python -m benchmarks $(ARGS)
