@@ -100,10 +100,46 @@ def preallocate(fd: int, size: int) -> None:
         os.posix_fallocate(fd, 0, size)
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make a folder of ours that nobody else may look into, and what is above it as usual. Raises OSError if it is a link."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, "it is a symbolic link, which could lead anywhere; remove the link", str(folder))
+
+
+def open_folder_below(root: Path, real_root: Path, folder: Path, *, create: bool) -> int:
+    """A descriptor of `folder`, made with all above it if `create`; raises OSError (ELOOP) if it is not below `root`.
+
+    Whoever else may write in `root` can put a link in a folder's place at any moment. So each is opened before it is judged,
+    and the next is made and opened in it, not under its name. `real_root` is `root` without links.
+    """
+    if create:
+        root.mkdir(parents=True, exist_ok=True)
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in folder.relative_to(root).parts:
+            if create:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=fd)
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+            os.close(fd)
+            fd = inner
+            _check_below(place_of(fd) or os.path.realpath(folder), str(real_root), folder)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _check_below(place: str, real_root: str, folder: Path) -> None:
+    if place != real_root and not place.startswith(real_root.rstrip("/") + "/"):
+        raise OSError(errno.ELOOP, "a symbolic link leads out of the log folder", str(folder))
+
+
 def replace_durably(path: Path, data: bytes) -> None:
-    """Put `data` at `path` so that a crash leaves either the old file or the whole new one."""
+    """Put `data` at `path`, a file of ours alone, so that a crash leaves either the old file or the whole new one."""
     temporary = path.with_name(path.name + ".new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         write_all(fd, data, 0)
         os.fsync(fd)

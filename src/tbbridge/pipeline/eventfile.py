@@ -115,8 +115,11 @@ class EventFiles:
         folder = self.folder(run)
         try:
             self._check_inside(folder, run)
-            folder.mkdir(parents=True, exist_ok=True)
-            present = [name for name in map(layout.lifted_name, os.listdir(folder)) if layout.is_event_file(name)]
+            fd = disk.open_folder_below(self._logdir, self._real_logdir, folder, create=True)
+            try:
+                present = [name for name in map(layout.lifted_name, os.listdir(fd)) if layout.is_event_file(name)]
+            finally:
+                os.close(fd)
         except UnicodeEncodeError as error:
             message = (
                 f"run name {run!a} cannot be a folder's name in this server's file system encoding, {error.encoding}; rename it"
@@ -170,9 +173,8 @@ class EventFiles:
         path = self.beside(write.run, write.name)
         if write.offset == 0:
             self._make_folder(path.parent)
-        flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            fd = os.open(path, flags | (os.O_CREAT if write.offset == 0 else 0), 0o644)
+            fd = self._open_below(path, create=write.offset == 0)
         except OSError as error:
             if error.errno not in disk.PATH_ERRNOS:
                 raise
@@ -211,15 +213,22 @@ class EventFiles:
         path = self.path(run)
         while len(self._open) >= self._open_files_max:
             os.close(self._open.popitem(last=False)[1].fd)
-        flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         if create:
             self._make_folder(path.parent)
-        fd = os.open(path, flags | (os.O_CREAT if create else 0), 0o644)
+        fd = self._open_below(path, create=create)
         entry = self._open[run.name] = _Open(run.file, path, fd, disk.place_of(fd))
         return entry
 
+    def _open_below(self, path: Path, *, create: bool) -> int:
+        folder = disk.open_folder_below(self._logdir, self._real_logdir, path.parent, create=False)
+        try:
+            flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+            return os.open(path.name, flags, 0o644, dir_fd=folder)
+        finally:
+            os.close(folder)
+
     def _make_folder(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        os.close(disk.open_folder_below(self._logdir, self._real_logdir, folder, create=True))
         self._unsynced_folders.add(folder)
         while folder != self._logdir:
             folder = folder.parent

@@ -60,7 +60,7 @@ class Journal:
                 number=number, first_index=first_index, previous_length=previous_length, boot=boot_id()
             ).SerializeToString()
         )
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             disk.preallocate(fd, self._segment_bytes)
             disk.write_all(fd, header, 0)

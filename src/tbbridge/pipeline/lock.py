@@ -5,9 +5,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
+from typing import Final
 
 from tbbridge.errors import LogFolderBusy
+
+
+# `owner_of` holds the lock for microseconds.
+_LOOKED_AT_S: Final = 0.05
 
 
 class FolderLock:
@@ -19,9 +25,9 @@ class FolderLock:
         self._fd = self._take()
 
     def _take(self) -> int:
-        fd = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd)
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
@@ -50,3 +56,30 @@ class FolderLock:
     def release(self) -> None:
         """Let the next owner in."""
         os.close(self._fd)
+
+
+def _lock(fd: int) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(_LOOKED_AT_S)  # perhaps somebody only looks who holds it
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def owner_of(folder: Path) -> str | None:
+    """The process id of whoever holds the folder, as it noted it; None if nobody does. Changes nothing.
+
+    To know it, the lock is shared for an instant: see `FolderLock`, which asks again.
+    """
+    try:
+        fd = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(fd, 64, 0).decode(errors="replace").strip() or "unknown"
+    else:
+        return None
+    finally:
+        os.close(fd)

@@ -157,7 +157,7 @@ class LogFiles:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._unsynced_folders.update({path.parent, *(up for up in path.parent.parents if up.is_relative_to(self._state))})
         flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
-        fd = os.open(path, flags, 0o644)
+        fd = os.open(path, flags, 0o600)
         entry = self._open[file] = _Open(fd, path, disk.place_of(fd))
         return entry
 

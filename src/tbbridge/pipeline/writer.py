@@ -189,7 +189,7 @@ class Store:
         """
         anew = self.journal.failed or self.journal.is_full
         if anew:
-            self.journal.folder.mkdir(parents=True, exist_ok=True)
+            disk.make_private_folder(self.journal.folder)
             self._lock.renew()
             self.journal.begin_next(self.ledger.next_index)
         self.write_pending()
