@@ -15,6 +15,7 @@ from tbbridge.errors import InvalidBatch, StorageFailed
 from tbbridge.model import LogRecord, RunBatch, run_name
 from tbbridge.pipeline import eventfile
 from tbbridge.pipeline.door import Ack
+from tbbridge.pipeline.veils import Veils
 
 
 @pytest.fixture
@@ -71,6 +72,25 @@ async def test_a_folder_that_becomes_a_link_after_its_batch_was_settled_is_not_f
     assert swapped == ["a"]
     assert list(outside.iterdir()) == []
     assert [value for _, value in points(logdir)["a", "x"]] == [3.0]
+
+
+async def test_what_was_veiled_is_not_moved_through_a_link(tmp_path, outside) -> None:
+    logdir = tmp_path / "runs"
+    pipeline = await open_pipeline(logdir, veil_s=0)
+    await pipeline.submit(batch("a", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    await pipeline.close()
+    veils = Veils(logdir, 0)
+    files = veils.begin(run_name("a"))
+    (logdir / "a").rename(files)
+    for path in files.iterdir():
+        path.rename(path.with_name(path.name.replace("tfevents", "tf~vents")))
+    (logdir / "a").symlink_to(outside)
+    with pytest.raises(OSError, match="leads out"):
+        veils.lift("a")
+    assert list(outside.iterdir()) == []
+    (logdir / "a").unlink()
+    assert len(veils.lift("a")) == 1
+    assert len(points(logdir)["a", "x"]) == 1
 
 
 async def test_links_that_stay_in_the_log_folder_are_followed_as_before(tmp_path) -> None:

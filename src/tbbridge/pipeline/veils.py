@@ -141,14 +141,17 @@ class Veils:
 
     def _move(self, files: Path, name: PurePosixPath, target: Path) -> Path:
         lifted = target.joinpath(*(layout.lifted_name(part) for part in name.parts))
-        lifted.parent.mkdir(parents=True, exist_ok=True)
-        free, number = lifted, 0
-        while os.path.lexists(free):  # somebody else made a file of this name meanwhile: keep both
-            number += 1
-            free = lifted.with_name(f"{lifted.name}.{number}")
-        if number:
-            log.warning("%s came into being while its run was veiled; ours goes to %s", lifted, free.name)
-        (files / name).rename(free)
+        folder = disk.open_folder_below(self._logdir, Path(os.path.realpath(self._logdir)), lifted.parent, create=True)
+        try:
+            free, number = lifted, 0
+            while free.name in os.listdir(folder):  # somebody else made a file of this name meanwhile: keep both
+                number += 1
+                free = lifted.with_name(f"{lifted.name}.{number}")
+            if number:
+                log.warning("%s came into being while its run was veiled; ours goes to %s", lifted, free.name)
+            os.rename(files / name, free.name, dst_dir_fd=folder)
+        finally:
+            os.close(folder)
         return free
 
 
