@@ -186,8 +186,9 @@ HEAD_TIMEOUT_S: Final = 10.0
 HEAD_MAX_BYTES: Final = 64 * KiB
 # A chunk of one byte has five around it; what surrounds a body may be so many times as long as the body itself.
 FRAMING_TIMES: Final = 16
-# A TLS handshake, which is four packets.
+# A TLS handshake, which is four packets; and a goodbye, for which a stop must not wait.
 TLS_HANDSHAKE_S: Final = 10.0
+TLS_GOODBYE_S: Final = 1.0
 # An answer has to be taken at this rate, over as long a time as the second says; else whoever asked is gone, or means harm.
 ANSWER_MIN_BYTES_PER_S: Final = 1 * KiB
 ANSWER_STALL_S: Final = 60.0

@@ -158,6 +158,7 @@ class _Server(uvicorn.Server):
                 backlog=config.backlog,
                 ssl=None if self._certificate is None else self._certificate.context,
                 ssl_handshake_timeout=None if self._certificate is None else limits.TLS_HANDSHAKE_S,
+                ssl_shutdown_timeout=None if self._certificate is None else limits.TLS_GOODBYE_S,
             )
             for listener in sockets or ()
         ]
