@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tbbridge import layout
 from tbbridge.errors import InvalidItem
 from tbbridge.events.summaries import encode_file_start
 from tbbridge.logs.lines import decode_record
-from tbbridge.model import PROJECTOR_CONFIG
+from tbbridge.model import PROJECTOR_CONFIG, Batch, RunBatch, Text, run_name, tag_name
+from tbbridge.pipeline.changes import Changes
+from tbbridge.pipeline.door import Ack, DeleteRun, DeleteTag, RenameRun
+from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
 from tbbridge.store.projector import read_embeddings
 from tbbridge.store.unpack import unpack
 
@@ -71,3 +76,41 @@ def test_reading_a_run_whose_table_of_embeddings_names_a_file_too_long_for_the_d
 
 def test_a_log_whose_bytes_were_damaged_in_the_loggers_name_could_not_be_read_any_more() -> None:
     assert decode_record(b"1970-01-01T00:00:00.000000Z INFO     \xa0 hello\n") is None
+
+
+def write(run: str) -> Batch:
+    return Batch((RunBatch(run_name(run), summaries=(Text(tag_name("note"), "hello"),)),))
+
+
+async def test_a_run_that_was_renamed_right_before_a_crash_was_not_found_for_a_while(tmp_path: Path) -> None:
+    """Doing the renaming again took the old name's veil, which was empty, for the run's own."""
+    pipeline = await Pipeline.open(PipelineSettings(tmp_path / "live", veil_s=1000))
+    await pipeline.submit(write("a"), ack=Ack.WRITTEN)
+    await pipeline.change(RenameRun(run_name("a"), run_name("b")))
+    shutil.copytree(tmp_path / "live", tmp_path / "killed")
+    await pipeline.close()
+    pipeline = await Pipeline.open(PipelineSettings(tmp_path / "killed", veil_s=1000))
+    assert (await pipeline.change(RenameRun(run_name("b"), run_name("c")))).runs == ("b",)
+    await pipeline.close()
+
+
+async def test_a_tag_could_not_be_found_while_its_runs_veil_was_lifted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's files are looked for beside the writer, which may put them in their place at that moment."""
+    pipeline = await Pipeline.open(PipelineSettings(tmp_path, veil_s=1000))
+    await pipeline.submit(write("a"))
+    await pipeline.change(DeleteRun(run_name("a")))
+    await pipeline.submit(write("a"), ack=Ack.WRITTEN)
+    exists = Changes._exists
+
+    def lifted_behind_its_back(changes: Changes, run: str) -> bool:
+        seen = changes._files.folder(run)
+        for name in changes._veils.runs():
+            changes._files.lift(name)
+        return any(layout.own_files(seen))
+
+    monkeypatch.setattr(Changes, "_exists", lifted_behind_its_back)
+    prepared = pipeline._store.changes.prepare(DeleteTag(run_name("a"), tag_name("note")))
+    monkeypatch.setattr(Changes, "_exists", exists)
+    pipeline._store.changes.abandon(prepared)
+    assert (await pipeline.change(DeleteTag(run_name("a"), tag_name("note")))).runs == ("a",)
+    await pipeline.close()

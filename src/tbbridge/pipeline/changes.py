@@ -246,14 +246,17 @@ class Changes:
             self._clear_way(run, but=())
 
     def _apply_renaming(self, change: Renamed) -> None:
-        """One rename of the folder. What is under a veil takes the other name with it."""
+        """One rename of the folder. What is under a veil takes the other name with it.
+
+        A veil that holds nothing stays: it waits for readers to miss the old name, and may be of this very change, done before.
+        """
         source, target = self._logdir / change.run, self._logdir / change.to
         moved = [change.run, *self._runs_below(change.run)]
         for name in moved:
             self._files.release(name)
         for name in self._veils.runs():
             to = renamed(name, change)
-            if to is not None:
+            if to is not None and any(layout.own_files(self._files.folder(name))):
                 self._veils.rename(name, to)
         if source.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -323,9 +326,9 @@ class Changes:
         return any(layout.is_event_file(layout.lifted_name(path.name)) for path in layout.own_files(folder))
 
     def _existing(self, run: RunName) -> Path:
-        """The folder that holds the run's files."""
+        """The folder that holds the run's files. A veil may be lifted meanwhile, so the run's own is looked at last."""
         self._check_plain(run)
-        if not self._exists(run):
+        if not (self._exists(run) or any(layout.is_event_file(path.name) for path in layout.own_files(self._logdir / run))):
             raise self._missing(run)
         return self._files.folder(run)
 
