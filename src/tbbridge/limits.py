@@ -25,6 +25,9 @@ DECODED_MAX_BYTES: Final = 64 * MiB
 # Values, lists and objects in one JSON body, counted by its commas and brackets. As Python objects one of them takes up to 72
 # bytes, so this holds a parse below 600 MB; JSON at eight bytes a value reaches DECODED_MAX_BYTES first.
 JSON_MAX_VALUES: Final = 8 * MiB
+# Runs, columns and summaries in one request. Each takes about 500 bytes and 4 us however short it is, so 2 MiB of nothing but
+# names would be 300 MB; a client's own requests have 140,000 at the very most.
+ITEMS_MAX: Final = 250_000
 # A body up to this length is decoded on the event loop, about 10 ms of JSON at the most; a longer one in a thread.
 DECODE_INLINE_MAX_BYTES: Final = 256 * KiB
 # All bodies being read and parsed at one time. Parsed JSON needs up to six times its length; this keeps 1 GiB machines safe.

@@ -52,6 +52,7 @@ class ItemErrors:
         self.count = 0
         self.kept: list[ItemError] = []
         self._logs = 0
+        self._items = 0
 
     def add(self, error: ItemError) -> None:
         """Note one more wrong item."""
@@ -64,6 +65,12 @@ class ItemErrors:
         self._logs += count
         if self._logs > limits.LOG_RECORDS_MAX:
             raise TooLarge(f"the body has over {limits.LOG_RECORDS_MAX} log records; send fewer at a time")
+
+    def count_items(self, count: int) -> None:
+        """Note that the body has `count` more runs, columns and summaries. Raises `TooLarge` if they are too many."""
+        self._items += count
+        if self._items > limits.ITEMS_MAX:
+            raise TooLarge(f"the body has over {limits.ITEMS_MAX} runs, columns and summaries; send fewer at a time")
 
     def attempt(self, path: str, make: Callable[[*Ts], T], *args: *Ts) -> T | None:
         """What `make(*args)` makes; or None, after noting why it could not."""

@@ -50,7 +50,7 @@ def decode_batch(body: bytes, *, partial: bool = False, groups: Groups = NO_GROU
     """A request's body as a batch. Items that are wrong raise `InvalidBatch`, or with `partial` are left out and listed.
 
     Members become the runs and tags that `groups` say. Raises `MalformedBody` if the body is not JSON, `TooLarge` if it has
-    more values than limits.JSON_MAX_VALUES, or more log records than limits.LOG_RECORDS_MAX.
+    more values than limits.JSON_MAX_VALUES, more items than limits.ITEMS_MAX, or more log records than limits.LOG_RECORDS_MAX.
     """
     if len(body) > limits.JSON_MAX_VALUES and _values_at_most(body) > limits.JSON_MAX_VALUES:
         message = f"the body has over {limits.JSON_MAX_VALUES} values; send fewer at a time, or use the protobuf form"
@@ -77,6 +77,7 @@ def _decode_clean(request: schema.WriteRequest, groups: Groups) -> Collected:
     if not request.keys() <= _FIELDS_OF_REQUEST:
         raise _Unclean
     errors = ItemErrors(partial=False)
+    errors.count_items(sum(1 + len(run.get("scalars", ())) + len(run.get("summaries", ())) for run in request["runs"]))
     errors.count_logs(sum(len(run.get("logs", ())) for run in request["runs"]))
     runs = [made for run in request["runs"] if (made := _clean_run(run, groups)) is not None]
     return errors.collect(runs, request.get("writer", ""), request.get("seq", 0))
@@ -198,6 +199,7 @@ def _careful_run(item: object, errors: ItemErrors, path: str, groups: Groups) ->
         else:
             message = f"{shown(came)} came where a list is wanted; send [...] or leave it out"
             errors.add(ItemError(f"{path}.{field}", "type", message))
+    errors.count_items(1 + len(lists.get("scalars", [])) + len(lists.get("summaries", [])))
     made = checked(_RUN, _FIELDS_OF_RUN, item, path, errors)
     where = None if made is None else errors.attempt(path, _place_of, made, groups)
     if made is None or where is None:

@@ -80,13 +80,14 @@ def decode_batch(body: bytes, *, partial: bool = False, groups: Groups = NO_GROU
     """A request's body as a batch. Items that are wrong raise `InvalidBatch`, or with `partial` are left out and listed.
 
     Members become the runs and tags that `groups` say. Raises `MalformedBody` if the body is not the message at all, `TooLarge`
-    if it has more log records than limits.LOG_RECORDS_MAX.
+    if it has more items than limits.ITEMS_MAX, or more log records than limits.LOG_RECORDS_MAX.
     """
     message = _parse(pb.WriteRequest, body)
     if any(_is_unpacked(run) for run in message.runs):
         # One element at a time instead of packed: legal, and rare, since proto3 packs. The official message reads both.
         message = _parse(pb.WriteRequest, _parse(write_pb2.WriteRequest, body).SerializeToString())
     errors = ItemErrors(partial=partial)
+    errors.count_items(sum(1 + len(run.scalars) + len(run.summaries) for run in message.runs))
     errors.count_logs(sum(len(run.logs) for run in message.runs))
     writer = errors.attempt("", decode_utf8, message.writer, "the writer", "writer")
     made = (run_from_message(run, errors, f"runs[{position}]", groups) for position, run in enumerate(message.runs))
