@@ -23,7 +23,7 @@ def protobuf(runs: list[dict[str, object]]) -> bytes:
     message = pb.WriteRequest()
     for run in runs:
         added = message.runs.add(run=run["run"], scalars=[pb.ScalarColumns(**COLUMN)] * len(run["scalars"]))
-        added.summaries.extend([pb.Summary(tag="y", text=pb.Text(text="words"))] * len(run["summaries"]))
+        added.summaries.extend([pb.Summary(tag="y", text="words")] * len(run["summaries"]))
     return message.SerializeToString()
 
 
