@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "summary_writer": BASE | {"disk", "events", "convert", "client"},
     # Old clients by their own names, over ours.
     "compat": BASE | {"convert", "client", "summary_writer", "logs"},
-    "commands": BASE | {"layout", "events", "wire", "server", "client", "logs"},
+    "commands": BASE | {"layout", "events", "wire", "pipeline", "server", "client", "logs"},
     "cli": BASE | {"commands", "server", "client"},
     "__init__": BASE | {"client", "summary_writer"},
 }

@@ -236,10 +236,9 @@ class Storm:
             return
         self.tally.faults["file system full"] += 1
         ballast = self.disk / "ballast"
-        with ballast.open("wb") as file, contextlib.suppress(OSError):
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(65536))
-                file.flush()
         time.sleep(self.chance.uniform(0.05, 0.4))
         ballast.unlink()
 

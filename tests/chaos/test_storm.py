@@ -86,16 +86,17 @@ def run_damage(stack: contextlib.ExitStack, folder: Path, tally: Tally, seconds:
     while time.monotonic() < end:
         time.sleep(chance.uniform(0.1, 0.6))
         bridge.end(signal.SIGKILL)
-        at = time.monotonic()
+        proxy.port = 0
         hurt = damage_something(logdir / ".tbbridge", chance, tally)
         told_before = len(bridge.lines("acknowledged entries are lost"))
         bridge.start()
+        back = time.monotonic()
         proxy.port = bridge.port
         told = len(bridge.lines("acknowledged entries are lost")) > told_before
         assert bridge.ask("GET", "/readyz") == 200, "what is left serves"
         assert (metric(bridge.url, "tbbridge_lost_entries") > 0) >= told
         assert hurt or not told, f"an alarm without damage:\n{bridge.process.output}"
-        kills.append(Kill(at, told))
+        kills.append(Kill(back, told))
     crowd.finish()
     assert bridge.end(signal.SIGTERM) == 0, bridge.process.output
     found = read_series(logdir, torn=True)

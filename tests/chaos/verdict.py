@@ -108,9 +108,12 @@ def check_erased(found: Found, training: Training, erased_at: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A moment at which the bridge died. `told`: the next start reported acknowledged entries as lost."""
+    """A death of the bridge. `back`: when the next could be reached, until when only the dead one's answers can arrive.
 
-    at: float
+    `told`: the next start reported acknowledged entries as lost.
+    """
+
+    back: float
     told: bool
 
 
@@ -124,9 +127,11 @@ def check_damaged(found: Found, training: Training, kills: Sequence[Kill]) -> tu
     may_miss, may_repeat = set(), set()
     for kill in kills:
         if kill.told:
-            before = [place for place, batch in enumerate(batches) if batch.done is not None and batch.done <= kill.at]
+            before = [place for place, batch in enumerate(batches) if batch.done is not None and batch.done <= kill.back]
             may_miss.update(before[-1:])
-            may_repeat.update(p for p, b in enumerate(batches) if b.begun <= kill.at and (b.done is None or b.done > kill.at))
+            may_repeat.update(
+                p for p, b in enumerate(batches) if b.begun <= kill.back and (b.done is None or b.done > kill.back)
+            )
     lost: set[int] = set()
     total = 0
     for run in training.runs:

@@ -32,14 +32,24 @@ def write_checkpoint(folder: Path, next_segment: int, data: bytes) -> int:
 
 
 def load_checkpoint(folder: Path, ledger: Ledger) -> tuple[int | None, list[str]]:
-    """Fill `ledger` from the newest checkpoint that is whole; return its next segment (None: none) and what was damaged."""
-    damaged: list[str] = []
+    """Fill `ledger` from the newest checkpoint that is whole; return its next segment (None: none) and what was damaged.
+
+    Damaged ones are put aside.
+    """
+    next_segment, damaged = read_checkpoint(folder, ledger)
+    for path in damaged:
+        path.rename(path.with_name(path.name + ".damaged"))
+    return next_segment, [f"{path}: damaged checkpoint, passed over" for path in damaged]
+
+
+def read_checkpoint(folder: Path, ledger: Ledger) -> tuple[int | None, list[Path]]:
+    """The same, and the damaged ones are only named."""
+    damaged: list[Path] = []
     for number, path in reversed(_list(folder)):
         next_segment = decode_checkpoint(path.read_bytes(), ledger)
         if next_segment == number:
             return next_segment, damaged
-        damaged.append(f"{path}: damaged checkpoint, passed over")
-        path.rename(path.with_name(path.name + ".damaged"))
+        damaged.append(path)
         ledger.runs.clear()
         ledger.marks.clear()
         ledger.logs.clear()

@@ -11,7 +11,6 @@ from typing import Final
 
 from tbbridge.errors import LogFolderBusy
 
-
 # `owner_of` holds the lock for microseconds.
 _LOOKED_AT_S: Final = 0.05
 
