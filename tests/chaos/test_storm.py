@@ -93,7 +93,7 @@ def run_damage(stack: contextlib.ExitStack, folder: Path, tally: Tally, seconds:
         back = time.monotonic()
         proxy.port = bridge.port
         told = len(bridge.lines("acknowledged entries are lost")) > told_before
-        assert bridge.ask("GET", "/readyz") == 200, "what is left serves"
+        assert bridge.ask("GET", "/readyz") == 200, f"what is left does not serve:\n{bridge.process.output}"
         assert (metric(bridge.url, "tbbridge_lost_entries") > 0) >= told
         assert hurt or not told, f"an alarm without damage:\n{bridge.process.output}"
         kills.append(Kill(back, told))
