@@ -311,8 +311,11 @@ class Bridge(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        """Go on from what a SIGKILL at this moment would leave."""
+        """Go on from what a SIGKILL would leave: threads are let finish, since a copy takes longer than a moment."""
         before, pipeline = self.logdir, self.pipeline
+        if pipeline._checkpointing is not None:
+            pipeline._checkpointing.result()
+        pipeline._disk_pool.submit(int).result()
         self.generation += 1
         shutil.copytree(before, self.logdir)
         self.runner.run(pipeline.close())
