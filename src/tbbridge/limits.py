@@ -100,6 +100,9 @@ LOG_RECORDS_MAX: Final = 100_000
 LOG_LEVEL_MAX: Final = 255
 # A dotted module path.
 LOGGER_MAX_BYTES: Final = 256
+# Objects made before Python looks for unused cycles: few of ours are in one, and with its own 700 a tenth of the processor, and
+# at a thousand requests a third of it, goes into looking. At 10,000 what waits to be found is a few MiB.
+GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 # The years 1 to 9999, in seconds since 1970: what a log line's RFC 3339 time can say.
 LOG_TIME_MIN_S: Final = -62_135_596_800.0
 LOG_TIME_MAX_S: Final = 253_402_300_799.0
@@ -166,15 +169,18 @@ LOGS_HEARTBEAT_S: Final = 15.0
 LOGS_STALL_S: Final = 60.0
 
 # --- who is let in ----------------------------------------------------------------------------------------------------
-# Tokens of one bridge: each is compared with every one that comes, a third of a microsecond apiece.
+# Tokens of one bridge: each is compared with every stranger that comes, a third of a microsecond apiece.
 TOKENS_MAX: Final = 100
 # A token of TBBRIDGE_TOKENS that somebody made up: 20 characters of letters and digits are 100 bits, beyond any guessing.
 TOKEN_MIN_CHARACTERS: Final = 20
 # The tokens file is looked at this often, so that a revoked token is refused a second later.
 TOKENS_LOOK_S: Final = 1.0
 
-# Open connections, in all and from one address (an IPv6 network of /64 counts as one). An idle one costs about 20 KiB, so all
-# of them 80 MiB; a thousand clients behind one router fit, and no address alone can keep all others out.
+# Requests under way in all; a write beyond them gets 429 at once. A thousand clients that flush in the same moment fit, and
+# each is answered within a fifth of a second: a small one costs about 0.1 ms.
+REQUESTS_MAX: Final = 1024
+# Open connections, in all and from one address (an IPv6 network of /64 counts as one). An idle one costs about 13 KiB, so all
+# of them 52 MiB; a thousand clients behind one router fit, and no address alone can keep all others out.
 CONNECTIONS_MAX: Final = 4096
 CONNECTIONS_PER_ADDRESS_MAX: Final = 2048
 # Requests of one address that are worked on at one time: a thousand clients of one machine may all flush in the same moment.

@@ -169,7 +169,7 @@ async def test_a_page_of_an_allowed_origin_may_ask_with_a_token(guarded: httpx.A
     answer = await guarded.get("/api/v1/runs", headers={**origin, **bearer(READER)})
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "https://dash.example.org"
-    assert answer.headers["vary"] == "origin"
+    assert "origin" in answer.headers["vary"]
     assert (await guarded.get("/api/v1/runs", headers=origin)).status_code == 401
     other = await guarded.options(
         "/api/v1/runs", headers={"origin": "https://evil.org", "access-control-request-method": "GET"}
