@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import importlib.util
 from collections.abc import Callable
 
+from tbbridge import limits
 from tbbridge.commands.console import Commands, require_server, say, set_up_logging
 from tbbridge.commands.file_limit import raise_file_limit
 from tbbridge.commands.setting_flags import add_setting_flags, settings_from
@@ -46,8 +48,14 @@ def run_bridge(settings: ServerSettings, on_ready: Callable[[str], None]) -> Non
     """Run the bridge in this thread until it is told to stop; `on_ready` gets its address. Also for `up`."""
     from tbbridge.server.serve import serve  # only here: the client's commands work without the server's packages
 
+    def ready(address: str) -> None:
+        gc.collect()
+        gc.freeze()  # what the start made lives as long as the process: never look through it again
+        on_ready(address)
+
+    gc.set_threshold(*limits.GARBAGE_THRESHOLDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(settings, on_ready=on_ready))
+        runner.run(serve(settings, on_ready=ready))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -12,12 +12,14 @@ import importlib.util
 import ipaddress
 import logging
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, Protocol
 
 from tbbridge import limits
 from tbbridge.errors import TBBridgeError, TooManyConnections, TooManyRequests
+from tbbridge.server import overload
 from tbbridge.server.answers import JSON, Answer, http_problem, problem
 
 # Not its warnings: uvicorn's protocol logs one for each malformed request, so strangers could fill the log. They are counted.
@@ -74,6 +76,7 @@ class Connections:
         self.maximum = maximum
         self._per_address_max = per_address_max
         self._refused = refused
+        self.under_way = 0  # connections whose request is being worked on; counted with httptools only
         self._open: set[WatchedProtocol] = set()
         self._by_client: Counter[str] = Counter()
 
@@ -215,13 +218,24 @@ class WatchedProtocol(asyncio.Protocol):
 
 
 class _FramingMixin(WatchedProtocol):
-    """For httptools, which takes heads, chunk headers and trailers of any length (h11 bounds them itself)."""
+    """For httptools, which takes heads, chunk headers and trailers of any length (h11 bounds them itself).
+
+    It tells where a request begins and ends too, which has to be certain before one is refused without parsing it: what looks
+    like a request in the middle of a body is none.
+    """
+
+    timeout_keep_alive: int
+    timeout_keep_alive_task: asyncio.TimerHandle | None
+    timeout_keep_alive_handler: Callable[[], None]
 
     _framing = 0  # bytes of this request besides its body, less what a body of its length may have around it
+    _is_in_message = False  # between the first byte of a request and its last
+    _is_under_way = False  # counted among those that are worked on
 
     def on_message_begin(self) -> None:
         """A further request: count anew. What came with it in one piece is not counted, at most 256 KiB."""
         self._framing = 0
+        self._is_in_message = True
         super().on_message_begin()  # type: ignore[misc] # uvicorn's
 
     def on_body(self, body: bytes) -> None:
@@ -229,10 +243,51 @@ class _FramingMixin(WatchedProtocol):
         self._framing -= len(body) * (1 + limits.FRAMING_TIMES)
         super().on_body(body)  # type: ignore[misc] # uvicorn's
 
+    def on_message_complete(self) -> None:
+        """All of a request has come."""
+        self._is_in_message = False
+        super().on_message_complete()  # type: ignore[misc] # uvicorn's
+
+    def on_response_complete(self) -> None:
+        """A request is answered; the next one may wait already."""
+        super().on_response_complete()  # type: ignore[misc] # uvicorn's
+        self._count_under_way()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As before."""
+        if self._is_under_way:
+            self._is_under_way = False
+            self.watch.under_way -= 1
+        super().connection_lost(exc)
+
+    def _count_under_way(self) -> None:
+        is_under_way = self.cycle is not None and not self.cycle.response_complete
+        if is_under_way is not self._is_under_way:
+            self._is_under_way = is_under_way
+            self.watch.under_way += 1 if is_under_way else -1
+
+    def _is_refused_at_once(self, data: bytes) -> bool:
+        """Answer a write that comes whole, between requests, while too many others are under way."""
+        if self._is_in_message or self._is_under_way or self._counted_as is None or self.transport.is_closing():
+            return False
+        answer = overload.refusal_of(data)
+        if answer is None:
+            return False
+        self.watch.refuse(overload.REASON)
+        self.transport.write(answer)
+        self._waiting_since = 0.0
+        if self.timeout_keep_alive_task is not None:  # as uvicorn does behind an answer
+            self.timeout_keep_alive_task.cancel()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        return True
+
     def data_received(self, data: bytes) -> None:
         """As before; and close it if what is no body grows without end."""
+        if self.watch.under_way >= limits.REQUESTS_MAX and self._is_refused_at_once(data):
+            return
         self._framing += len(data)
         super().data_received(data)
+        self._count_under_way()
         if self._framing > limits.HEAD_MAX_BYTES and not self.transport.is_closing():
             self.watch.refuse("head-too-large")
             if self.cycle is None or self.cycle.response_complete:
