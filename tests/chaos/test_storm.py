@@ -55,7 +55,7 @@ def test_every_acknowledged_point_is_there_once_and_in_order_after_a_storm(tmp_p
         folder.mkdir()
         with contextlib.ExitStack() as stack:
             storm = Storm(stack, folder, tally)
-            storm.blow(duration_s(8))
+            storm.blow(duration_s(7))
             storm.check()
 
 
@@ -65,7 +65,7 @@ def test_damage_to_the_journal_is_told_and_costs_no_more_than_what_was_not_yet_i
         folder = tmp_path / str(number)
         folder.mkdir()
         with contextlib.ExitStack() as stack:
-            run_damage(stack, folder, tally, duration_s(5))
+            run_damage(stack, folder, tally, duration_s(4))
         tally.failures = 0
 
 

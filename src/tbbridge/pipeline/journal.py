@@ -65,8 +65,8 @@ class Journal:
             disk.preallocate(fd, self._segment_bytes)
             disk.write_all(fd, header, 0)
             os.fsync(fd)
-            mark = AcknowledgedMark(self.folder)  # anew each time: the folder may be another one
             disk.sync_path(self.folder)
+            mark = AcknowledgedMark(self.folder)  # anew each time: the folder may be another one
         except OSError:
             os.close(fd)
             path.unlink(missing_ok=True)
