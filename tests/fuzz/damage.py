@@ -59,12 +59,12 @@ TAGS = st.one_of(
 )
 
 
-def json_values(leaves: SearchStrategy[object] | None = None) -> SearchStrategy[object]:
-    """Anything that JSON can say, and the tokens NaN and Infinity, which Python's json writes."""
-    ends = leaves or st.one_of(st.none(), st.booleans(), STEPS, st.integers(), NUMBERS, TEXTS)
-    return st.recursive(
-        ends, lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=4)), max_leaves=8
-    )
+# Anything that JSON can say, and the tokens NaN and Infinity, which Python's json writes.
+JSON_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), STEPS, st.integers(), NUMBERS, TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=4)),
+    max_leaves=8,
+)
 
 
 @st.composite
@@ -86,7 +86,7 @@ def _spoiled_once(draw: DrawFn, value: object) -> object:
             case "out":
                 return {key: kept for key, kept in value.items() if key != name}
             case "new":
-                return {**value, draw(TEXTS): draw(json_values())}
+                return {**value, draw(TEXTS): draw(JSON_VALUES)}
             case _:
                 return {(draw(TEXTS) if key == name else key): kept for key, kept in value.items()}
     if isinstance(value, list) and value and draw(st.integers(0, 9)):
@@ -100,4 +100,4 @@ def _spoiled_once(draw: DrawFn, value: object) -> object:
                 return [*value[: place + 1], *value[place:]]
             case _:
                 return value * draw(st.integers(2, 40))
-    return draw(json_values())
+    return draw(JSON_VALUES)

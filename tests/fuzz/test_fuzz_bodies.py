@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 from budget import fuzz
-from damage import TEXTS, damaged, json_values, spoiled
+from damage import JSON_VALUES, TEXTS, damaged, spoiled
 from google.protobuf import json_format
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -89,8 +89,8 @@ def as_json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-@fuzz("JSON writes", examples=300, weight=2)
-@given(st.one_of(spoiled(st.sampled_from(REQUESTS)), json_values()).map(as_json), st.booleans())
+@fuzz("JSON writes", examples=120, weight=2)
+@given(st.one_of(spoiled(st.sampled_from(REQUESTS)), JSON_VALUES).map(as_json), st.booleans())
 @example(b'{"runs": [' + b'{"run": "r", "scalars": [{"tag": "t", "values": [' * 60, False)
 @example(as_json({"runs": [{"run": "r", "scalars": [{"tag": "t", "values": [10**400], "steps": [10**30]}]}]}), True)
 def test_a_json_write_is_taken_or_refused_in_words(body: bytes, partial: bool) -> None:
@@ -101,7 +101,7 @@ def test_a_json_write_is_taken_or_refused_in_words(body: bytes, partial: bool) -
         assert partial or not found.rejected
 
 
-@fuzz("JSON bytes", examples=200)
+@fuzz("JSON bytes", examples=100)
 @given(damaged(st.sampled_from(REQUESTS).map(as_json)))
 @example(b"\xef\xbb\xbf{}")
 @example(b"[" * 5_000)
@@ -113,7 +113,7 @@ def test_bytes_that_are_nearly_json_are_taken_or_refused_in_words(body: bytes) -
         check_batch(found.batch)
 
 
-@fuzz("JSON fast and careful", examples=200)
+@fuzz("JSON fast and careful", examples=80)
 @given(spoiled(st.sampled_from(REQUESTS)).map(as_json))
 def test_the_fast_and_the_careful_way_through_json_end_at_the_same_batch(body: bytes) -> None:
     """A body in which nothing is wrong means the same whether or not the careful path reads it."""
@@ -150,7 +150,7 @@ def messages() -> list[bytes]:
 MESSAGES = messages()
 
 
-@fuzz("protobuf writes", examples=300, weight=2)
+@fuzz("protobuf writes", examples=150, weight=2)
 @given(damaged(st.sampled_from(MESSAGES), most=3), st.booleans())
 @example(b"\x0a\x00", False)
 def test_a_protobuf_write_is_taken_or_refused_in_words(body: bytes, partial: bool) -> None:
@@ -175,7 +175,7 @@ def spoiled_messages(draw: DrawFn) -> bytes:
     return json_format.ParseDict(said, write_pb2.WriteRequest()).SerializeToString()
 
 
-@fuzz("protobuf with odd values", examples=200)
+@fuzz("protobuf with odd values", examples=60)
 @given(spoiled_messages(), st.booleans())
 def test_a_protobuf_write_of_odd_values_is_taken_or_refused_in_words(body: bytes, partial: bool) -> None:
     """Messages that are well formed and mean nothing are batches that are whole, or refusals."""
@@ -202,8 +202,8 @@ LAPIZ: list[object] = [
 ]
 
 
-@fuzz("lapiz", examples=300)
-@given(st.one_of(spoiled(st.sampled_from(LAPIZ)), json_values()).map(as_json))
+@fuzz("lapiz", examples=100)
+@given(st.one_of(spoiled(st.sampled_from(LAPIZ)), JSON_VALUES).map(as_json))
 @example(as_json({"step": 1, "summaries": [{"tag": "t", "type": "histogram", "weights": json.loads("[" * 90 + "]" * 90)}]}))
 @example(
     as_json({"step": 1, "summaries": [{"tag": "t", "type": "histogram", "weights": json.loads("[" * 90 + "1" + "]" * 90)}]})
@@ -218,8 +218,8 @@ def test_what_lapiz_clients_send_is_taken_or_refused_in_words(body: bytes) -> No
         check_batch(batch)
 
 
-@fuzz("crayon", examples=300)
-@given(st.one_of(spoiled(st.sampled_from([[1.5, 3, 0.5], [1.5, 3, [1, 2.5]], [1.5, 3, HISTO]])), json_values()).map(as_json))
+@fuzz("crayon", examples=100)
+@given(st.one_of(spoiled(st.sampled_from([[1.5, 3, 0.5], [1.5, 3, [1, 2.5]], [1.5, 3, HISTO]])), JSON_VALUES).map(as_json))
 @example(as_json([1.5, 3, [1e308, -1e308]]))
 @example(as_json([1.5, 3, [5e-324, 1e308]]))
 @example(as_json([1.5, 10**400, 10**400]))
@@ -238,8 +238,8 @@ def test_what_crayons_clients_send_is_taken_or_refused_in_words(body: bytes) -> 
 POINT = {"modelName": "m", "pointType": "t", "pointValue": 2.5, "globalStep": 1}
 
 
-@fuzz("pastalog", examples=200)
-@given(st.one_of(spoiled(st.just(POINT)), st.dictionaries(TEXTS, json_values(), max_size=4)))
+@fuzz("pastalog", examples=80)
+@given(st.one_of(spoiled(st.just(POINT)), st.dictionaries(TEXTS, JSON_VALUES, max_size=4)))
 def test_what_pastalogs_clients_send_is_taken_or_refused_in_words(point: object) -> None:
     """Any object is a point, or a refusal of one line."""
     came = taken(lambda: family.parse(as_json(point), "send a point"))
@@ -277,7 +277,7 @@ def read_form(pieces: list[bytes]) -> bytes | None:
     return got
 
 
-@fuzz("forms", examples=300)
+@fuzz("forms", examples=150)
 @given(damaged(forms(), most=2), st.lists(st.integers(0, 300), max_size=6))
 def test_a_form_holds_the_same_file_whatever_pieces_it_comes_in(body: bytes, cuts: list[int]) -> None:
     """Where the network cuts a body is no matter; a broken form is refused."""
@@ -294,7 +294,7 @@ COMPRESS = {"gzip": lambda data: gzip.compress(data, mtime=0), "zstd": compressi
 PLAIN = st.one_of(st.binary(max_size=60), st.sampled_from([b"\0" * 5_000, b"ab" * 600, b""]))
 
 
-@fuzz("compressed bodies", examples=300)
+@fuzz("compressed bodies", examples=150)
 @given(st.data(), st.sampled_from(sorted(COMPRESS)), st.integers(1, 2_000))
 def test_a_compressed_body_is_never_more_than_its_bound(data: st.DataObject, encoding: str, most: int) -> None:
     """Any bytes decompress to at most the bound, or are refused; frames in a row are joined."""
@@ -320,8 +320,8 @@ MEMBERS = st.one_of(
 )
 
 
-@fuzz("groups", examples=300)
-@given(st.one_of(spoiled(st.just(groups_v1.GROUPS_EXAMPLE)), json_values()).map(as_json), MEMBERS, TEXTS)
+@fuzz("groups", examples=80)
+@given(st.one_of(spoiled(st.just(groups_v1.GROUPS_EXAMPLE)), JSON_VALUES).map(as_json), MEMBERS, TEXTS)
 def test_a_table_of_groups_is_taken_and_kept_the_same_or_refused_in_words(body: bytes, member: str, tag: str) -> None:
     """Any JSON is a table that reads back as itself, or a refusal; every member of it has a run that can be, or a refusal."""
     for table in (taken(lambda: groups_v1.decode_groups(body)), GROUPS):
@@ -339,7 +339,7 @@ def test_a_table_of_groups_is_taken_and_kept_the_same_or_refused_in_words(body: 
     assert taken(lambda: NO_GROUPS.place(member)) is None
 
 
-@fuzz("group patterns", examples=200)
+@fuzz("group patterns", examples=100)
 @given(st.text("ab*?[]!-^\\.", max_size=8), st.text("ab-]^[\\.", min_size=1, max_size=6))
 def test_a_members_chart_is_that_of_the_first_pattern_that_a_shell_would_match(pattern: str, name: str) -> None:
     """Patterns mean what fnmatch says, and the first that matches counts."""
@@ -361,7 +361,7 @@ PICTURES = st.sampled_from([data for one in EVERY.values() if isinstance(one, Im
 SOUNDS = st.sampled_from([data for one in EVERY.values() if isinstance(one, Audio) for data in one.clips])
 
 
-@fuzz("pictures", examples=300)
+@fuzz("pictures", examples=150)
 @given(damaged(PICTURES))
 @example(b"\xff\xd8" + b"\xff" * 200_000)
 @example(b"\xff\xd8" + b"\xff\xe0\x00\x02" * 70_000)
@@ -373,7 +373,7 @@ def test_a_pictures_header_says_a_size_that_can_be_drawn_or_it_is_refused(data: 
         assert found.mime in ("image/png", "image/jpeg", "image/gif")
 
 
-@fuzz("sounds", examples=300)
+@fuzz("sounds", examples=150)
 @given(damaged(SOUNDS))
 @example(b"RIFF\0\0\0\0WAVE" + b"junk\0\0\0\0" * 20_000)
 def test_a_sounds_header_promises_no_more_than_the_file_holds_or_it_is_refused(data: bytes) -> None:
