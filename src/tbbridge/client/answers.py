@@ -26,6 +26,9 @@ PROTOBUF_TYPE: Final = "application/x-protobuf"
 _LATER: Final = frozenset({408, 429, 502, 503, 504, 507})
 
 
+_DENIED: Final = frozenset({401, 403})
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An HTTP answer as the transports hand it over; header values as sent, empty if absent."""
@@ -54,6 +57,7 @@ class Later:
     after_s: float | None = None
     is_odd: bool = False  # no answer a healthy server gives: try limits.CLIENT_ODD_ANSWERS_MAX times, then give the batch up
     status: int = 0
+    is_denied: bool = False  # the server does not know us: what was logged is kept until somebody gives us a token
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ def judge(answer: Answer, now: float) -> Verdict:
     reason, errors = _problem(answer)
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Smaller(reason)
+    if answer.status in _DENIED:
+        return Later(reason, status=answer.status, is_denied=True)
     if answer.status in _LATER:
         return Later(reason, retry_after_s(answer.retry_after, now), status=answer.status)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:

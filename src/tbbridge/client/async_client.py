@@ -11,6 +11,7 @@ from tbbridge import limits
 from tbbridge.client.base import BaseClient
 from tbbridge.client.remote import GroupEntry
 from tbbridge.client.task_sender import TaskSender
+from tbbridge.model import RunStatus
 
 
 class AsyncClient(BaseClient[TaskSender]):
@@ -30,10 +31,13 @@ class AsyncClient(BaseClient[TaskSender]):
         self._finish_flush(settled=settled, timeout_s=timeout_s)
 
     async def close(self, timeout_s: float = limits.CLIENT_CLOSE_TIMEOUT_S) -> None:
-        """Send what is left, for at most `timeout_s`; then say in the log how many points were left. May be called twice."""
+        """Send what is left, for at most `timeout_s`; spool the rest, and say so in the log. May be called twice."""
+        await self._close(timeout_s, RunStatus.FINISHED)
+
+    async def _close(self, timeout_s: float, status: RunStatus) -> None:
         if self.outbox.closed:
             return
-        deadline = self._begin_close(timeout_s)
+        deadline = self._begin_close(timeout_s, status)
         self.outbox.report_left(await self._sender.close(deadline))
 
     async def groups(self) -> list[GroupEntry]:
@@ -52,4 +56,4 @@ class AsyncClient(BaseClient[TaskSender]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        await self._close(limits.CLIENT_CLOSE_TIMEOUT_S, RunStatus.FINISHED if error is None else RunStatus.FAILED)

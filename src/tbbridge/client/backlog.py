@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tbbridge import limits
 from tbbridge.events.histograms import Binned
-from tbbridge.model import Buckets, LogRecord, RunName, Summary, TagName
+from tbbridge.model import Buckets, LogRecord, RunName, RunStatus, Summary, TagName
 
 logger = logging.getLogger("tbbridge.client")
 
@@ -36,13 +36,13 @@ Point: TypeAlias = tuple[int, float, int, float]
 @dataclass(frozen=True, slots=True)
 class Note:
     """One logged value of another kind: a text; a histogram as raw values (an array of our own), sorted, or as given; a kind
-    ready made, whose step and time are those of the note; or a log record, which has no tag and no step. The display name and
-    description of a kind, if there are any, go before ours.
+    ready made, whose step and time are those of the note; or a log record or a run's status, which have no tag and no step. The
+    display name and description of a kind, if there are any, go before ours.
     """
 
     run: RunName
     tag: TagName
-    content: str | NDArray[Any] | Binned | Buckets | Summary | LogRecord
+    content: str | NDArray[Any] | Binned | Buckets | Summary | LogRecord | RunStatus
     step: int
     wall_time: float
     display_name: str = ""
@@ -89,10 +89,16 @@ class Load:
 
 
 class Backlog:
-    """The queues of one client. `start_sender` and `wake_sender` are called from log calls and must not block."""
+    """The queues of one client. `start_sender` and `wake_sender` are called from log calls and must not block.
 
-    def __init__(self, max_points: int, max_bytes: int, batch_points: int, batch_bytes: int) -> None:
-        self.points: deque[Point] = deque()
+    With `keeps_nothing` whatever is appended is forgotten at once, and no sender is ever started.
+    """
+
+    def __init__(
+        self, max_points: int, max_bytes: int, batch_points: int, batch_bytes: int, *, keeps_nothing: bool = False
+    ) -> None:
+        self.points: deque[Point] = deque(maxlen=0 if keeps_nothing else None)
+        self.keeps_nothing = keeps_nothing
         self.level = -1  # no sender yet: the first append calls `rise`
         self.dropped = 0
         self.start_sender: Callable[[], bool] = lambda: False
@@ -128,6 +134,8 @@ class Backlog:
 
     def add(self, note: Note) -> None:
         """Append a value of another kind, and drop the oldest ones if they outgrow their bound."""
+        if self.keeps_nothing:
+            return
         with self._lock:
             self._notes.append(note)
             self._notes_bytes += note.size_bytes
@@ -143,6 +151,9 @@ class Backlog:
 
     def rise(self) -> None:
         """The slow part of an append: the points reached `level`."""
+        if self.keeps_nothing:
+            self.level = 0
+            return
         with self._lock:
             if self.level < 0 and not self.start_sender():
                 self._drop_excess()  # nobody to send yet; ask again at the next point
@@ -223,8 +234,21 @@ class Backlog:
             self._load_start = None
             self._load_size = 0
 
+    @property
+    def load_start(self) -> Mark:
+        """The place of the load that is not settled; of what comes next if there is none."""
+        with self._lock:
+            return self._load_start or self._removed
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether a queue is half full: its owner had better see to it."""
+        return 2 * len(self.points) > self._max_points or 2 * self._notes_bytes > self._max_bytes
+
     def ensure_sender(self) -> None:
         """Start the sender if there is none."""
+        if self.keeps_nothing:
+            return
         with self._lock:
             if self.level < 0:
                 self.rise()

@@ -8,18 +8,21 @@ from __future__ import annotations
 import time
 import weakref
 from abc import ABC, abstractmethod
+from os import PathLike
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from tbbridge import limits
 from tbbridge.client import lifecycle
 from tbbridge.client.address import find_address
 from tbbridge.client.member import Member
+from tbbridge.client.options import find_mode, find_spool, find_token
 from tbbridge.client.outbox import ClientStats, Outbox
 from tbbridge.client.remote import Remote
 from tbbridge.client.run import Run
 from tbbridge.client.transport import Endpoint
 from tbbridge.client.values import Step
-from tbbridge.errors import InvalidItem, TBBridgeError, Unavailable
+from tbbridge.errors import InvalidItem, Rejected, TBBridgeError, Unavailable
+from tbbridge.model import RunStatus
 
 # When the server answers: once the points are safe on its disk, or once TensorBoard can see them too.
 AckLevel: TypeAlias = Literal["journaled", "written"]
@@ -55,6 +58,10 @@ class BaseClient(ABC, Generic[S]):
         queue_max_bytes: int = limits.CLIENT_QUEUE_MAX_BYTES,
         batch_max_bytes: int = limits.CLIENT_BATCH_MAX_BYTES,
         compress: bool = False,
+        token: str | None = None,
+        mode: str | None = None,
+        spool_dir: str | PathLike[str] | None = None,
+        spool_max_bytes: int | None = None,
     ) -> None:
         if ack not in ("journaled", "written"):
             raise InvalidItem("setting", f"ack is {ack!a}; give 'journaled' or 'written'", "ack")
@@ -67,9 +74,21 @@ class BaseClient(ABC, Generic[S]):
         ):
             if not setting > 0:
                 raise InvalidItem("setting", f"{name} is {setting!a}; give a number above 0", name)
-        self._endpoint = Endpoint(find_address(address, port, hostname), ack, request_timeout_s, compress)
+        place = find_spool(spool_dir, spool_max_bytes)
+        self._mode = find_mode(mode)
+        if self._mode == "offline" and place.max_bytes == 0:
+            raise InvalidItem(
+                "setting", "offline mode needs a spool, and spool_max_bytes is 0; give it some", "spool_max_bytes"
+            )
+        self._token = find_token(token)
+        self._endpoint = Endpoint(find_address(address, port, hostname), ack, request_timeout_s, compress, self._token)
         self.outbox = Outbox(
-            self._endpoint.address.shown, max_points=queue_max_points, max_bytes=queue_max_bytes, batch_bytes=batch_max_bytes
+            self._endpoint.address.shown,
+            max_points=queue_max_points,
+            max_bytes=queue_max_bytes,
+            batch_bytes=batch_max_bytes,
+            mode=self._mode,
+            spool=place,
         )
         self._interval_s = flush_interval_s
         self._sender = self._open_sender()
@@ -84,6 +103,11 @@ class BaseClient(ABC, Generic[S]):
     def address(self) -> str:
         """The server's URL."""
         return self._endpoint.address.shown
+
+    @property
+    def mode(self) -> str:
+        """online; offline, where everything goes to the spool; or disabled, where everything is checked and forgotten."""
+        return self._mode
 
     @property
     def stats(self) -> ClientStats:
@@ -114,7 +138,7 @@ class BaseClient(ABC, Generic[S]):
         return run
 
     def _remote(self) -> Remote:
-        return Remote(self._endpoint.address.url)
+        return Remote(self._endpoint.address.url, token=self._token)
 
     def wake(self) -> None:
         """Have the sender send soon what was logged; returns at once."""
@@ -129,17 +153,23 @@ class BaseClient(ABC, Generic[S]):
             raise TBBridgeError(
                 f"the sender to {self.address} stopped, nothing more is sent; see the cause"
             ) from outbox.failure
+        if not settled and outbox.denied is not None:
+            message = (
+                f"{self.address} does not let this program in: {outbox.denied.reason}. What was logged is kept{outbox.kept}"
+            )
+            raise Rejected(message, status=outbox.denied.status)
         if not settled and outbox.closed:
             raise Unavailable(f"this client of {self.address} is closed, and {outbox.backlog.waiting} points were left")
         if not settled:
             raise Unavailable(
-                f"{self.address} did not take all points within {timeout_s:g} s: {outbox.backlog.waiting} wait{outbox.away}. "
+                f"{self.address} did not take all points within {timeout_s:g} s: {outbox.backlog.waiting} wait{outbox.kept}"
+                f"{outbox.away}. "
                 "They are kept and sent when it does; is a tbbridge server running there?"
             )
         loss = outbox.loss()
         if loss is not None:
             raise loss
 
-    def _begin_close(self, timeout_s: float) -> float:
-        self.outbox.close_runs(f"this client of {self.address} is closed; log before close()")
+    def _begin_close(self, timeout_s: float, status: RunStatus) -> float:
+        self.outbox.close_runs(f"this client of {self.address} is closed; log before close()", status)
         return time.monotonic() + timeout_s

@@ -10,6 +10,7 @@ from tbbridge import limits
 from tbbridge.client.base import BaseClient
 from tbbridge.client.remote import GroupEntry
 from tbbridge.client.thread_sender import ThreadSender
+from tbbridge.model import RunStatus
 
 
 class Client(BaseClient[ThreadSender]):
@@ -26,9 +27,15 @@ class Client(BaseClient[ThreadSender]):
         queue_max_bytes: bytes of texts and histograms that may wait; likewise.
         batch_max_bytes: the largest request.
         compress: send with gzip; for slow networks.
+        token: the server's token, if it asks for one; left out: TBBRIDGE_TOKEN.
+        mode: 'online'; 'offline' (everything goes to the spool, for `tbbridge sync`); 'disabled' (everything is checked and
+            forgotten). Left out: TBBRIDGE_MODE, else online.
+        spool_dir: where points are kept while the server is away or full; left out: TBBRIDGE_SPOOL_DIR, else in ~/.cache.
+        spool_max_bytes: what all files there may hold; 0: points wait in memory only.
 
-    The constructor does not connect. Log calls never raise because the server is away: points wait, and are sent when it
-    answers. Safe to use from many threads. After a fork the child has an empty queue and sends by itself.
+    The constructor does not connect. Log calls never raise because the server is away: points are kept, on disk too, and sent
+    when it answers (docs/offline.md). Safe to use from many threads. After a fork the child has an empty queue and sends by
+    itself. Leaving the `with` block by an exception ends the runs as failed.
 
     Raises `InvalidItem` (a ValueError) for an address or a setting that makes no sense.
     """
@@ -47,13 +54,16 @@ class Client(BaseClient[ThreadSender]):
         self._finish_flush(settled=settled, timeout_s=timeout_s)
 
     def close(self, timeout_s: float = limits.CLIENT_CLOSE_TIMEOUT_S) -> None:
-        """Send what is left, for at most `timeout_s`; then say in the log how many points were left. May be called twice.
+        """Send what is left, for at most `timeout_s`; spool the rest, and say so in the log. May be called twice.
 
-        Later log calls raise RuntimeError. It never raises for the server's sake: call `flush` to know.
+        Runs that did not say how they ended are finished. Later log calls raise RuntimeError. It never raises for the server's sake: call `flush` to know.
         """
+        self._close(timeout_s, RunStatus.FINISHED)
+
+    def _close(self, timeout_s: float, status: RunStatus) -> None:
         if self.outbox.closed:
             return
-        deadline = self._begin_close(timeout_s)
+        deadline = self._begin_close(timeout_s, status)
         self.outbox.report_left(self._sender.close(deadline))
 
     def groups(self) -> list[GroupEntry]:
@@ -73,4 +83,4 @@ class Client(BaseClient[ThreadSender]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        self._close(limits.CLIENT_CLOSE_TIMEOUT_S, RunStatus.FINISHED if error is None else RunStatus.FAILED)

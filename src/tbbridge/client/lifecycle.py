@@ -1,6 +1,8 @@
-"""The ends of a process: what the senders of all clients do when the interpreter exits, and when the process forks.
+"""The ends of a process: what the senders of all clients do when the interpreter exits, when it is told to, and when it forks.
 
-At exit each drains, all within one bound. In a forked child each starts afresh: what waited is the parent's to send.
+At exit each drains, all within one bound. SIGTERM, by which Slurm and others announce the end, would end the process without
+a word: where nobody else handles it, points are put in the spool, sent as at exit, and then the process ends by it as before.
+In a forked child each starts afresh: what waited is the parent's to send.
 """
 
 from __future__ import annotations
@@ -9,19 +11,32 @@ import atexit
 import multiprocessing
 import multiprocessing.util
 import os
+import signal
+import sys
 import threading
 import time
 import weakref
-from typing import Protocol
+from types import FrameType
+from typing import Final, Protocol
 
 from tbbridge import limits
+from tbbridge.model import RunStatus
+
+# What the thread that drains after a signal may take beyond the time for draining itself.
+_GRACE_S: Final = 1.0
 
 
 class Sender(Protocol):
     """What the end of a process needs of a sender."""
 
-    def drain_at_exit(self, deadline: float) -> None:
-        """Send what is left until `deadline` on the monotonic clock, then say what could not be sent."""
+    def drain_at_exit(self, deadline: float, status: RunStatus, *, is_main_stopped: bool) -> None:
+        """Send what is left until `deadline` on the monotonic clock, then say what could not be sent.
+
+        The runs ended with `status`. `is_main_stopped`: the main thread waits for this, and with it all that runs there.
+        """
+
+    def keep_safe(self) -> None:
+        """Put what is left in the spool, now."""
 
     def hurry(self) -> None:
         """Send now; returns at once."""
@@ -52,10 +67,11 @@ def know(sender: Sender) -> None:
 def activate(sender: Sender) -> None:
     """From now on the interpreter does not end without `sender.drain_at_exit`."""
     _registry.active.add(sender)
+    _watch_for_sigterm()
     if multiprocessing.parent_process() is not None and _registry.pid_at_exit_of != os.getpid():
         # A forked worker of multiprocessing leaves by os._exit: it runs these finalizers, and no atexit.
         _registry.pid_at_exit_of = os.getpid()
-        multiprocessing.util.Finalize(None, _drain_all, exitpriority=100)
+        multiprocessing.util.Finalize(None, _at_exit, exitpriority=100)
 
 
 def retire(sender: Sender) -> None:
@@ -63,13 +79,45 @@ def retire(sender: Sender) -> None:
     _registry.active.discard(sender)
 
 
-def _drain_all() -> None:
-    deadline = time.monotonic() + limits.CLIENT_CLOSE_TIMEOUT_S
+def _at_exit() -> None:
+    _drain_all(time.monotonic() + limits.CLIENT_CLOSE_TIMEOUT_S, status_now(), is_main_stopped=False)
+
+
+def status_now() -> RunStatus:
+    """How a program ends that ends now: failed by an exception that nobody caught, as far as can be known, or well."""
+    error = sys.exception() or (None if hasattr(sys, "ps1") else getattr(sys, "last_value", None))
+    ended_well = error is None or (isinstance(error, SystemExit) and not error.code)
+    return RunStatus.FINISHED if ended_well else RunStatus.FAILED
+
+
+def _drain_all(deadline: float, status: RunStatus, *, is_main_stopped: bool) -> None:
     senders = list(_registry.active)
     for sender in senders:
         sender.hurry()
     for sender in senders:
-        sender.drain_at_exit(deadline)
+        sender.drain_at_exit(deadline, status, is_main_stopped=is_main_stopped)
+
+
+def _watch_for_sigterm() -> None:
+    """Handle SIGTERM unless somebody else does. Only the main thread can; a handler of the user's, set later, replaces ours."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _on_sigterm(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # whoever sends it again does not want to wait
+    # In a thread of its own: the main thread may be anywhere, and hold a lock that is needed now. Then this ends in time, too.
+    deadline = time.monotonic() + limits.CLIENT_CLOSE_TIMEOUT_S
+    drain = threading.Thread(target=_drain_after_signal, args=(deadline,), name="tbbridge-end", daemon=True)
+    drain.start()
+    drain.join(deadline - time.monotonic() + _GRACE_S)
+    os.kill(os.getpid(), number)
+
+
+def _drain_after_signal(deadline: float) -> None:
+    for sender in list(_registry.active):
+        sender.keep_safe()  # before anything else: whoever sent the signal may follow it with SIGKILL
+    _drain_all(deadline, RunStatus.FAILED, is_main_stopped=True)
 
 
 def _in_child() -> None:
@@ -79,6 +127,6 @@ def _in_child() -> None:
         sender.forget()
 
 
-atexit.register(_drain_all)
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_in_child)

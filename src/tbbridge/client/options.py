@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias
 
 from tbbridge import limits
 from tbbridge.errors import InvalidItem
@@ -19,7 +19,7 @@ MODE_VARIABLE: Final = "TBBRIDGE_MODE"
 TOKEN_VARIABLE: Final = "TBBRIDGE_TOKEN"  # noqa: S105 - the variable's name, and no token
 SPOOL_DIR_VARIABLE: Final = "TBBRIDGE_SPOOL_DIR"
 SPOOL_MAX_VARIABLE: Final = "TBBRIDGE_SPOOL_MAX_BYTES"
-_MODES: Final = get_args(Mode)
+_MODES: Final[tuple[Mode, ...]] = ("online", "offline", "disabled")
 
 
 @dataclass(frozen=True, slots=True)

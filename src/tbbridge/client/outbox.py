@@ -1,9 +1,11 @@
 """The sender's mind: which bytes go next, what an answer means for them, when to try again, and what flush must report.
 
 Shared by the thread of `Client` and the task of `AsyncClient`, which only wait and post. One body is under way at a time; it
-keeps its bytes and its number until it is answered, so a repeat is recognised by the server and stored once.
+keeps its bytes and its number until it is answered, so a repeat is recognised by the server and stored once. While the server
+is in trouble bodies go to the spool (overflow.py) as soon as they are due, behind those that are there, and are sent from it.
 
-`next_body`, `answered` and `failed` belong to the one sender; everything else may be called from any thread.
+`next_body`, `answered` and `failed` belong to the one sender; everything else may be called from any thread. What they change
+is guarded by a lock, because `keep_safe` spools beside a request that hangs. Log calls never take it.
 """
 
 from __future__ import annotations
@@ -15,33 +17,39 @@ import time
 import uuid
 import weakref
 from collections import deque
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from tbbridge import limits
-from tbbridge.client import packing
+from tbbridge.client import bodies, packing
 from tbbridge.client.answers import Answer, Later, Refused, Smaller, Stored, backoff_s, judge
-from tbbridge.client.backlog import Backlog, Mark
+from tbbridge.client.backlog import Backlog, Mark, Note
+from tbbridge.client.options import Mode, SpoolPlace
+from tbbridge.client.overflow import Overflow, Sending
 from tbbridge.client.packing import Body, Parcel, Series
+from tbbridge.client.statuses import RunStatuses
 from tbbridge.errors import ItemError, ItemWarning, PointsLost, Rejected, TBBridgeError
 from tbbridge.groups import MemberName
-from tbbridge.model import RunName, tag_name
+from tbbridge.model import RunName, RunStatus, TagName, tag_name
 
 logger = logging.getLogger("tbbridge.client")
 
 _PLACE = re.compile(r"runs\[(\d+)\](?:\.(scalars|summaries)\[(\d+)\])?")
 _ELEMENT = re.compile(r"\.\w+(?:\[\d+\])?$")
+# What a program that ends, or is told to, waits for a sender that is packing at this moment.
+_LOCK_WAIT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class ClientStats:
-    """Totals of one client since its start. `queued` is what waits now, the batch under way included."""
+    """Totals of one client since its start. `queued` waits in memory now, the batch under way included; `spooled` on disk."""
 
     sent: int
     dropped: int
     rejected: int
     retries: int
     queued: int
+    spooled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +69,8 @@ class Frames(Protocol):
     def hand_over(self) -> None:
         """Give the backlog the open frame."""
 
-    def end(self, message: str) -> None:
-        """The same, and refuse later log calls with `message`."""
+    def end(self, message: str, status: RunStatus) -> None:
+        """The same, and refuse later log calls with `message`; the run has ended so."""
 
     def forget(self) -> None:
         """Drop the open frame, in a forked child."""
@@ -71,17 +79,31 @@ class Frames(Protocol):
 class Outbox:
     """Everything of a client but its waiting. `shown` is the server's address in messages."""
 
-    def __init__(self, shown: str, *, max_points: int, max_bytes: int, batch_bytes: int) -> None:
-        self.backlog = Backlog(max_points, max_bytes, max(1, batch_bytes // packing.POINT_BYTES), batch_bytes)
+    def __init__(
+        self,
+        shown: str,
+        *,
+        max_points: int,
+        max_bytes: int,
+        batch_bytes: int,
+        mode: Mode = "online",
+        spool: SpoolPlace | None = None,
+    ) -> None:
+        batch_points = max(1, batch_bytes // packing.POINT_BYTES)
+        self.backlog = Backlog(max_points, max_bytes, batch_points, batch_bytes, keeps_nothing=mode == "disabled")
         self.failure: BaseException | None = None
         self.closed = False
         self.shown = shown
+        self.is_offline = mode == "offline"
         self._runs: weakref.WeakSet[Frames] = weakref.WeakSet()
         self._batch_bytes = batch_bytes
+        self._place = spool
+        self._own_series = 0  # series before it are those of the process that this one was forked from
         self._reset()
 
     def _reset(self) -> None:
         self.writer = uuid.uuid4().hex
+        self._lock = threading.Lock()
         self._names_lock = threading.RLock()  # reentrant: a finalizer of the user's may log, at any moment
         self._table: list[Series] = []
         self._ids: dict[tuple[str, str], int] = {}
@@ -89,12 +111,18 @@ class Outbox:
         self._seq = 0
         self._parcels: deque[Parcel] = deque()
         self._body: Body | None = None
+        self._sending: Sending | None = None
+        self._posted_at: float | None = None
+        self._overflow = Overflow(self._place, self.shown, self.writer)
+        self._is_spooling = False
+        self._statuses = RunStatuses()
         self._purges: dict[RunName, int] = {}
         self._tries = 0
         self._odd = 0
         self._away_since: float | None = None
         self._told_away = False
         self._trouble = ""
+        self.denied: Later | None = None
         self._sent = self._rejected = self._retries = 0
         self._dropped_reported = self._rejected_reported = 0
         self._refusal: Refused | None = None
@@ -103,12 +131,13 @@ class Outbox:
     def forget(self) -> None:
         """Start afresh in a forked child, as another writer. The series keep their numbers: runs remember them."""
         table, ids = self._table, self._ids
+        self._overflow.forget()
         self.backlog.forget()
         self.failure = None
         for run in list(self._runs):
             run.forget()
         self._reset()  # also new locks: a thread of the parent may have held the old ones
-        self._table, self._ids = table, ids
+        self._table, self._ids, self._own_series = table, ids, len(table)
 
     # --- from the log calls and from flush ----------------------------------------------------------------------------
 
@@ -137,6 +166,16 @@ class Outbox:
         with self._names_lock:
             self._runs.add(run)
 
+    def begin_run(self, run: RunName) -> None:
+        """The run is logged to, perhaps again after its end."""
+        self._statuses.begin(run)
+
+    def end_run(self, run: RunName, status: RunStatus) -> None:
+        """Say how the run ended, behind all that was logged to it."""
+        if not isinstance(run, MemberName):
+            self._statuses.end(run)
+            self.backlog.add(Note(run, TagName(""), status, 0, 0.0))
+
     @property
     def runs(self) -> list[Frames]:
         """The runs that still exist."""
@@ -148,25 +187,49 @@ class Outbox:
         for run in self.runs:
             run.hand_over()
 
-    def close_runs(self, message: str) -> None:
-        """The same; from now on log calls raise RuntimeError with `message`."""
+    def close_runs(self, message: str, status: RunStatus) -> None:
+        """The same; from now on log calls raise RuntimeError with `message`, and all runs have ended with `status`."""
         self.closed = True
         for run in self.runs:
-            run.end(message)
+            run.end(message, status)
+        self.end_runs(status)
+
+    def end_runs(self, status: RunStatus) -> None:
+        """All runs with values that did not say how they ended, have ended with `status`."""
+        with self._names_lock:
+            named = [series.run for series in self._table[self._own_series :]]
+        for run in dict.fromkeys((*named, *self._statuses.living)):
+            if not self._statuses.has_ended(run):
+                self.end_run(run, status)
 
     def report_left(self, left: int) -> None:
-        """Say that points were not delivered, when nobody will try any more."""
+        """Say which points were not delivered, and where they are, when nobody will try any more."""
+        spooled = self._overflow.values
+        if spooled:
+            why = "offline" if self.is_offline else f"not on {self.shown} yet{self.away}"
+            logger.warning("%s: %d points are kept in %s; `tbbridge sync` sends them", why, spooled, self._overflow.path)
         if left:
             logger.warning("%d points were left when the client closed and did not reach %s%s", left, self.shown, self.away)
 
     @property
     def stats(self) -> ClientStats:
         """Totals now."""
-        return ClientStats(self._sent, self.backlog.dropped, self._rejected, self._retries, self.backlog.waiting)
+        queued, spooled = self.backlog.waiting, self._overflow.values
+        return ClientStats(self._sent, self.backlog.dropped, self._rejected, self._retries, queued, spooled)
 
     def reached(self, mark: Mark) -> bool:
-        """Whether all before `mark` was stored, refused or dropped; or the sender died, which `loss` then tells."""
-        return self.failure is not None or self.backlog.settled(mark)
+        """Whether all before `mark` was stored, refused or dropped; or the sender died, which `loss` then tells.
+
+        In offline mode the spool is all that can be reached.
+        """
+        if self.failure is not None:
+            return True
+        return self.backlog.settled(mark) and (self.is_offline or not self._overflow.holds_before(mark))
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether a program that ends need not wait: the server refuses it, or has been away for longer than it would wait."""
+        return self.denied is not None or self.away_s > limits.CLIENT_CLOSE_TIMEOUT_S
 
     def loss(self) -> TBBridgeError | None:
         """What became of points that did not arrive, since the last call; None if nothing was lost."""
@@ -185,11 +248,67 @@ class Outbox:
         return error
 
     @property
+    def away_s(self) -> float:
+        """Seconds since the first of the tries that failed; 0 if the last one did not."""
+        since = self._away_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    @property
     def away(self) -> str:
         """For messages: that the server is away, if it is."""
-        if self._away_since is None:
-            return ""
-        return f"; it has been away for {time.monotonic() - self._away_since:.1f} s ({self._trouble})"
+        return "" if self._away_since is None else f"; it has been away for {self.away_s:.1f} s ({self._trouble})"
+
+    @property
+    def kept(self) -> str:
+        """For messages: what is on disk, if anything is."""
+        return f"; {self._overflow.values} more are in {self._overflow.path}" if self._overflow.values else ""
+
+    # --- what keeps points safe while the sender waits ------------------------------------------------------------------
+
+    @property
+    def can_spool(self) -> bool:
+        """Whether anything may be kept on disk while the server is in trouble; offline there is no server."""
+        return self._overflow.is_there and not self.is_offline
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether what is due should go to the spool: tries fail, an answer does not come, or memory fills up."""
+        if not self._overflow.is_there:
+            return False
+        posted_at = self._posted_at
+        is_slow = posted_at is not None and time.monotonic() - posted_at >= limits.CLIENT_SLOW_ANSWER_S
+        return is_slow or self._is_spooling or self.backlog.is_filling
+
+    def keep_safe(self, *, anyway: bool = False) -> None:
+        """In trouble, or `anyway`, put what was logged until now in the spool, the body under way included."""
+        if not (anyway and self._overflow.is_there) and not self.is_in_trouble:
+            return
+        if not self._lock.acquire(timeout=_LOCK_WAIT_S):
+            return  # the sender is packing, or this is a signal's handler in the middle of it
+        try:
+            self._is_spooling = True
+            self.all_due()
+            self._spool_due()
+            self._overflow.sync()
+        finally:
+            self._lock.release()
+
+    def close_spool(self) -> None:
+        """The sender has ended: leave the file to `tbbridge sync`, or to nobody if it is empty."""
+        if self._lock.acquire(timeout=_LOCK_WAIT_S):
+            try:
+                self._overflow.close()
+            finally:
+                self._lock.release()
+
+    def _spool_due(self) -> None:
+        while self._overflow.is_there and self._pack_next():
+            body = self._body
+            if body is None or not self._overflow.keep(body, self.backlog.load_start):
+                return
+            self._body = None
+            if not self._parcels:
+                self.backlog.settle()
 
     # --- from the sender ----------------------------------------------------------------------------------------------
 
@@ -197,14 +316,43 @@ class Outbox:
         """Whatever was logged until now is to be sent now."""
         self._due = self.backlog.mark()
 
-    def next_body(self) -> Body | None:
+    def next_body(self) -> Sending | None:
         """The request to send now, the same one until it is answered; None when nothing is due."""
+        with self._lock:
+            if self.is_offline:
+                self._spool_due()
+                self._overflow.sync()
+                return None
+            if self._is_spooling:
+                self._spool_due()
+            found = self._overflow.head(self._lost) or self._packed() or self._heartbeat()
+            if found is not None and (self.backlog.dropped or self._overflow.total):
+                report = f"id={self.writer}; dropped={self.backlog.dropped}; spooled={self._overflow.total}"
+                found = replace(found, report=report)
+            self._sending = found
+            self._posted_at = None if found is None else time.monotonic()
+            return found
+
+    def _packed(self) -> Sending | None:
+        body = self._body if self._pack_next() else None
+        return None if body is None else Sending(body.raw, body.seq, len(body), body)
+
+    def _heartbeat(self) -> Sending | None:
+        runs = self._statuses.silent()
+        if not runs:
+            return None
+        self._seq += 1
+        body = packing.pack(Parcel((), ()), self._table, self.writer, self._seq, statuses=self._statuses.said, beats=runs)
+        return Sending(body.raw, body.seq, 0, is_beat=True)
+
+    def _pack_next(self) -> bool:
+        """Have a body, if anything is due."""
         while self._body is None:
             if not self._parcels and not self._load():
-                return None
+                return False
             parcel = self._parcels.popleft()
             purges = dict(self._purges)
-            body = packing.pack(parcel, self._table, self.writer, self._seq + 1, purges)
+            body = packing.pack(parcel, self._table, self.writer, self._seq + 1, purges, self._statuses.said)
             if len(body.raw) > self._batch_bytes and len(parcel) > 1:
                 self._parcels.extendleft(reversed(parcel.halves()))  # very many series: their names weigh too
             else:
@@ -212,7 +360,10 @@ class Outbox:
                 self._body = body
                 for run in purges:
                     self._purges.pop(run, None)
-        return self._body
+        return True
+
+    def _lost(self, count: int) -> None:
+        self._refuse(count, Refused(0, f"{self._overflow.path} was damaged, and {count} points in it are lost"))
 
     def _load(self) -> bool:
         while (load := self.backlog.take(self._due)) is not None:
@@ -225,7 +376,7 @@ class Outbox:
                 )
             for error in wrong:
                 self._refuse(1, Refused(error.status, error.message, (error.at(""),)))
-            if len(parcel):
+            if len(parcel) or parcel.ends:
                 self._parcels.append(parcel)
                 return True
             self.backlog.settle()
@@ -233,74 +384,106 @@ class Outbox:
 
     def failed(self, reason: str) -> Pause:
         """The request may or may not have arrived, and no answer will come."""
-        return self._retry(Later(reason))
+        with self._lock:
+            sending = self._no_longer_under_way()
+            return NO_PAUSE if sending is None else self._retry(sending, Later(reason))
 
     def answered(self, answer: Answer) -> Pause:
         """Act on the server's answer to the body under way; how long to wait before asking for the next one."""
+        with self._lock:
+            sending = self._no_longer_under_way()
+            if sending is None:
+                return NO_PAUSE
+            verdict = judge(answer, time.time())
+            if isinstance(verdict, Later):
+                return self._retry(sending, verdict)
+            if isinstance(verdict, Smaller) and self._halved(sending):
+                return NO_PAUSE
+            if isinstance(verdict, Stored):
+                self._stored(sending, verdict)
+            else:
+                if isinstance(verdict, Smaller):
+                    self._keep_purges(sending)
+                errors = verdict.errors if isinstance(verdict, Refused) else ()
+                self._refuse(len(sending), Refused(answer.status, verdict.reason, errors))
+            self._done(sending)
+            return NO_PAUSE
+
+    def _no_longer_under_way(self) -> Sending | None:
+        sending, self._sending, self._posted_at = self._sending, None, None
+        return None if sending is None or sending.is_beat else sending
+
+    def _halved(self, sending: Sending) -> bool:
+        """The server finds it too large: go on with its halves, if there can be any."""
+        if self._overflow.holds(sending):
+            return self._overflow.halve(sending)
         body = self._body
-        if body is None:
-            return NO_PAUSE
-        verdict = judge(answer, time.time())
-        if isinstance(verdict, Later):
-            return self._retry(verdict)
-        if isinstance(verdict, Smaller) and len(body) > 1:
-            self._seq -= 1  # nothing of it was taken, so its number is still free
-            self._parcels.extendleft(reversed(body.parcel.halves()))
-            self._keep_purges(body)
-            self._body = None
-            return NO_PAUSE
-        if isinstance(verdict, Stored):
-            self._stored(body, verdict)
-        else:
-            if isinstance(verdict, Smaller):
-                self._keep_purges(body)
-            errors = verdict.errors if isinstance(verdict, Refused) else ()
-            self._refuse(len(body), Refused(answer.status, verdict.reason, errors))
-        self._done()
-        return NO_PAUSE
+        if body is None or len(body) < 2:
+            return False
+        self._seq -= 1  # nothing of it was taken, so its number is still free: no later one is given while it is in memory
+        self._parcels.extendleft(reversed(body.parcel.halves()))
+        self._keep_purges(sending)
+        self._body = None
+        return True
 
-    def _keep_purges(self, body: Body) -> None:
+    def _keep_purges(self, sending: Sending) -> None:
         """The body was not taken, for a reason in its values or on the way: the next one hides what it was to hide."""
-        self._purges = {**body.purges, **self._purges}
+        if sending.body is not None:
+            self._purges = {**sending.body.purges, **self._purges}
 
-    def _retry(self, verdict: Later) -> Pause:
+    def _retry(self, sending: Sending, verdict: Later) -> Pause:
         self._tries += 1
         self._odd += verdict.is_odd
-        if self._odd >= limits.CLIENT_ODD_ANSWERS_MAX and self._body is not None:
-            self._refuse(len(self._body), Refused(verdict.status, f"{verdict.reason} ({self._odd} tries)"))
-            self._keep_purges(self._body)
-            self._done()
+        if self._odd >= limits.CLIENT_ODD_ANSWERS_MAX:
+            self._refuse(len(sending), Refused(verdict.status, f"{verdict.reason} ({self._odd} tries)"))
+            self._keep_purges(sending)
+            self._done(sending)
             return NO_PAUSE
         self._retries += 1
         self._trouble = verdict.reason
         if self._away_since is None:
             self._away_since = time.monotonic()
+        if verdict.is_denied:
+            self.denied = verdict
+            self._warn_once(
+                ("denied",),
+                f"{self.shown} does not let this program in ({verdict.reason}). Set TBBRIDGE_TOKEN, or token= of the client, to a "
+                "token that may write. What is logged is kept until then",
+            )
+        if verdict.is_denied or self._tries >= limits.CLIENT_SPOOL_TRIES:
+            self._is_spooling = True
+            self._spool_due()
         # A connection that was closed while idle, or a queue that is full for a moment, is no news unless it goes on.
-        if self._tries == (5 if verdict.after_s is not None else 2):
+        if self._tries == (5 if verdict.after_s is not None else 2) and not verdict.is_denied:
             self._told_away = True
             logger.warning("%s does not take points now (%s); they are kept, and sent when it does", self.shown, verdict.reason)
         pause = backoff_s(self._tries)
         return Pause(pause) if verdict.after_s is None else Pause(max(pause, verdict.after_s), firm=True)
 
-    def _done(self) -> None:
-        if self._told_away and self._away_since is not None:
-            logger.warning("%s answers again after %.1f s", self.shown, time.monotonic() - self._away_since)
+    def _done(self, sending: Sending) -> None:
+        if self._told_away:
+            logger.warning("%s answers again after %.1f s", self.shown, self.away_s)
         self._told_away = False
         self._away_since = None
+        self.denied = None
         self._tries = self._odd = 0
-        self._body = None
-        if not self._parcels:
-            self.backlog.settle()
+        if self._overflow.holds(sending):
+            self._overflow.done()
+        else:
+            self._body = None
+            if not self._parcels:
+                self.backlog.settle()
+        self._is_spooling = not self._overflow.is_empty
 
-    def _stored(self, body: Body, stored: Stored) -> None:
-        missing = 0 if stored.duplicate else max(0, len(body) - stored.accepted)
-        self._sent += len(body) - missing
+    def _stored(self, sending: Sending, stored: Stored) -> None:
+        missing = 0 if stored.duplicate else max(0, len(sending) - stored.accepted)
+        self._sent += len(sending) - missing
         if missing:
-            errors = tuple(ItemError(self._named(body, e.path), e.code, e.message) for e in stored.rejected)
+            errors = tuple(ItemError(self._named(sending, e.path), e.code, e.message) for e in stored.rejected)
             reason = f"{errors[0].path}: {errors[0].message}" if errors else "it did not say why"
             self._refuse(missing, Refused(200, reason, errors))
         for warning in stored.warnings:
-            self._pass_on(body, warning)
+            self._pass_on(sending, warning)
 
     def _refuse(self, count: int, refused: Refused) -> None:
         self._rejected += count
@@ -311,8 +494,8 @@ class Outbox:
             self._refusal = Refused(self._refusal.status, self._refusal.reason, errors)
         self._warn_once((str(refused.status), refused.reason), f"{self.shown} refused {count} points: {refused.reason}")
 
-    def _pass_on(self, body: Body, warning: ItemWarning) -> None:
-        place = self._named(body, warning.path)
+    def _pass_on(self, sending: Sending, warning: ItemWarning) -> None:
+        place = self._named(sending, warning.path)
         self._warn_once((warning.code, place), f"{self.shown} says about {place or 'a batch'}: {warning.message}")
 
     def _warn_once(self, key: tuple[str, ...], message: str) -> None:
@@ -322,15 +505,9 @@ class Outbox:
             self._warned.add(key)
             logger.warning("%s", message)
 
-    def _named(self, body: Body, path: str) -> str:
+    def _named(self, sending: Sending, path: str) -> str:
         """The item that `path` means, by run and tag as the user knows it; where in the item is of no use to them."""
         found = _PLACE.match(path)
-        if found is None or int(found[1]) >= len(body.runs):
-            return _ELEMENT.sub("", path)  # the pipeline names items so already; what is wrong with a body goes by position
-        run = body.runs[int(found[1])]
-        place = f"runs[{'member' if isinstance(run.run, MemberName) else 'run'}={run.run!a}]"
-        if found[2] is None:
-            return place
-        items = [c.tag for c in run.scalars] if found[2] == "scalars" else [s.tag for s in run.summaries]
-        position = int(found[3])
-        return f"{place}.{found[2]}[tag={items[position]!a}]" if position < len(items) else place
+        named = None if found is None else bodies.name_of(sending.raw, int(found[1]), found[2], int(found[3] or 0))
+        # The pipeline names items so already; what is wrong with a body goes by position
+        return _ELEMENT.sub("", path) if named is None else named

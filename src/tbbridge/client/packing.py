@@ -6,7 +6,7 @@ into arrays; it is paid in the sender's thread. The path continues in outbox.py,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import itemgetter
@@ -18,7 +18,20 @@ import numpy as np
 from tbbridge.client.backlog import Load, Note, Point
 from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import Binned, bucketize
-from tbbridge.model import Batch, Buckets, Histogram, LogRecord, RunBatch, RunName, ScalarColumns, Summary, TagName, Text
+from tbbridge.groups import MemberName
+from tbbridge.model import (
+    Batch,
+    Buckets,
+    Histogram,
+    LogRecord,
+    RunBatch,
+    RunName,
+    RunStatus,
+    ScalarColumns,
+    Summary,
+    TagName,
+    Text,
+)
 from tbbridge.wire.protobuf_v1 import encode_batch
 
 _SERIES, _VALUE, _STEP, _WALL_TIME = (itemgetter(position) for position in range(4))
@@ -40,11 +53,12 @@ class Series:
 class Parcel:
     """Values that will travel in one request, unless that turns out too large. Order within a tag or a log is the order logged.
 
-    `summaries` holds everything but points: log records too.
+    `summaries` holds everything but points: log records too. `ends`: what was said of runs; it is no value, and goes last.
     """
 
     points: Sequence[Point]
     summaries: Sequence[tuple[RunName, Summary | LogRecord]]
+    ends: Mapping[RunName, RunStatus] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.points) + len(self.summaries)
@@ -52,9 +66,10 @@ class Parcel:
     def halves(self) -> tuple[Parcel, Parcel]:
         """The same in two parts, to be sent one after the other."""
         if self.points and self.summaries:
-            return Parcel(self.points, ()), Parcel((), self.summaries)
+            return Parcel(self.points, ()), Parcel((), self.summaries, self.ends)
         point, summary = len(self.points) // 2, len(self.summaries) // 2
-        return Parcel(self.points[:point], self.summaries[:summary]), Parcel(self.points[point:], self.summaries[summary:])
+        second = Parcel(self.points[point:], self.summaries[summary:], self.ends)
+        return Parcel(self.points[:point], self.summaries[:summary]), second
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,7 @@ class Body:
     parcel: Parcel
     runs: tuple[RunBatch, ...] = field(repr=False)
     purges: Mapping[RunName, int] = field(default_factory=dict)
+    seq: int = 0
 
     def __len__(self) -> int:
         return len(self.parcel)
@@ -85,18 +101,23 @@ def prepare(load: Load) -> tuple[Parcel, list[NotFinite], list[InvalidItem]]:
     summaries: list[tuple[RunName, Summary | LogRecord]] = []
     found: list[NotFinite] = []
     wrong: list[InvalidItem] = []
+    ends: dict[RunName, RunStatus] = {}
     for note in load.notes:
+        if isinstance(note.content, RunStatus):
+            ends[note.run] = note.content
+            continue
         try:
             summaries.append((note.run, _summary(note, found)))
         except InvalidItem as error:
             wrong.append(error)
-    return Parcel(load.points, summaries), found, wrong
+    return Parcel(load.points, summaries, ends), found, wrong
 
 
 def _summary(note: Note, found: list[NotFinite]) -> Summary | LogRecord:
     content = note.content
     if isinstance(content, LogRecord):
         return content
+    assert not isinstance(content, RunStatus)  # noqa: S101 - `prepare` has taken them out
     names = note.display_name, note.description
     if isinstance(content, str):
         return Text(note.tag, content, note.step, note.wall_time, *names)
@@ -113,10 +134,21 @@ def _summary(note: Note, found: list[NotFinite]) -> Summary | LogRecord:
 
 
 def pack(
-    parcel: Parcel, table: Sequence[Series], writer: str, seq: int, purges: Mapping[RunName, int] = MappingProxyType({})
+    parcel: Parcel,
+    table: Sequence[Series],
+    writer: str,
+    seq: int,
+    purges: Mapping[RunName, int] = MappingProxyType({}),
+    statuses: Callable[[RunName], RunStatus | None] = lambda _: None,
+    beats: Iterable[RunName] = (),
 ) -> Body:
-    """`parcel` as the request number `seq` of `writer`; `purges`: runs that go on from a step, which hides what they had."""
-    by_run: dict[RunName, tuple[list[ScalarColumns], list[Summary], list[LogRecord]]] = {run: ([], [], []) for run in purges}
+    """`parcel` as the request number `seq` of `writer`; `purges`: runs that go on from a step, which hides what they had.
+
+    `statuses` says how a run is that has values here. `beats` are runs that have none, and are only to show that they live.
+    """
+    by_run: dict[RunName, tuple[list[ScalarColumns], list[Summary], list[LogRecord]]] = {
+        run: ([], [], []) for run in (*purges, *parcel.ends, *beats)
+    }
     for run, column in columns(parcel.points, table):
         by_run.setdefault(run, ([], [], []))[0].append(column)
     for run, summary in parcel.summaries:
@@ -126,10 +158,20 @@ def pack(
         else:
             summaries.append(summary)
     runs = tuple(
-        RunBatch(run, tuple(scalars), tuple(summaries), purges.get(run), logs=tuple(logs))
+        RunBatch(
+            run,
+            tuple(scalars),
+            tuple(summaries),
+            purges.get(run),
+            logs=tuple(logs),
+            # Members share runs, which one of them cannot speak for; and logs alone make no run
+            status=None
+            if isinstance(run, MemberName) or (logs and not (scalars or summaries) and run not in parcel.ends)
+            else parcel.ends.get(run) or statuses(run),
+        )
         for run, (scalars, summaries, logs) in by_run.items()
     )
-    return Body(encode_batch(Batch(runs, writer, seq)), parcel, runs, purges)
+    return Body(encode_batch(Batch(runs, writer, seq)), parcel, runs, purges, seq)
 
 
 def columns(points: Sequence[Point], table: Sequence[Series]) -> Iterator[tuple[RunName, ScalarColumns]]:

@@ -26,7 +26,18 @@ from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import bucketize
 from tbbridge.logs.lines import read_level
-from tbbridge.model import INT64_MAX, Buckets, LogRecord, RunName, Summary, TagName, Text, check_shown_names, run_name
+from tbbridge.model import (
+    INT64_MAX,
+    Buckets,
+    LogRecord,
+    RunName,
+    RunStatus,
+    Summary,
+    TagName,
+    Text,
+    check_shown_names,
+    run_name,
+)
 
 if TYPE_CHECKING:
     from tbbridge.client.base import BaseClient
@@ -40,6 +51,7 @@ _STEP_MIN: Final = -INT64_MAX - 1
 _STEP_MAX: Final = INT64_MAX
 # A log record belongs to a run as a whole.
 _NO_TAG: Final = TagName("")
+_ENDS: Final = (RunStatus.FINISHED, RunStatus.FAILED)
 
 
 class _NoMoreCalls(dict[str, int]):
@@ -54,7 +66,7 @@ class _NoMoreCalls(dict[str, int]):
 
 
 class Run(KindCalls):
-    """Logs one run. Made by `client.run`; a context manager that sends what is left when it ends.
+    """Logs one run. Made by `client.run`; a context manager that sends what is left and says how the run ended.
 
     Log calls may come from any thread, cost about a microsecond, and raise `InvalidItem` (a ValueError) only for what is wrong
     in the call itself. After `close` they raise RuntimeError. TensorBoard keeps scalars as 32-bit floats.
@@ -72,7 +84,9 @@ class Run(KindCalls):
         self._frame_notes: list[Note] = []
         self._frame_notes_bytes = 0
         self._wall_time: float | None = None
+        self._is_used = False  # something was logged here that makes it a run
         self._lock = threading.RLock()  # reentrant: the collector may run another method of ours inside
+        client.outbox.begin_run(self._name)
 
     def _named(self, name: str) -> RunName:
         """The checked name under which the values travel."""
@@ -207,11 +221,21 @@ class Run(KindCalls):
 
     save = send
 
-    def close(self) -> None:
-        """Send what is left and take no more; returns at once. The client goes on. May be called twice."""
+    def finish(self, status: str = RunStatus.FINISHED) -> None:
+        """Send what is left, say how the run ended ('finished' or 'failed'), and take no more; returns at once.
+
+        The server lists it so. A run that ends in no such way, not even by the end of its program, is listed as lost.
+        """
+        if status not in _ENDS:
+            raise InvalidItem("status", f"the status is {status!a}; give 'finished' or 'failed'", "status")
         if not isinstance(self._series, _NoMoreCalls):
-            self.end(f"run '{self._name}' is closed; log before close(), or ask the client for the run again")
+            message = f"run '{self._name}' is closed; log before close(), or ask the client for the run again"
+            self.end(message, RunStatus(status))
             self._client.wake()
+
+    def close(self) -> None:
+        """`finish()`. The client goes on. May be called twice."""
+        self.finish()
 
     async def aclose(self) -> None:
         """`close` for `async with`; it does not wait either."""
@@ -221,7 +245,7 @@ class Run(KindCalls):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        self.finish(RunStatus.FINISHED if error is None else RunStatus.FAILED)
 
     async def __aenter__(self) -> Self:
         return self
@@ -229,7 +253,7 @@ class Run(KindCalls):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.finish(RunStatus.FINISHED if error is None else RunStatus.FAILED)
 
     def __del__(self) -> None:
         if getattr(self, "_lock", None) is not None:  # absent if the constructor refused its arguments
@@ -240,10 +264,13 @@ class Run(KindCalls):
 
     # --- for the client -----------------------------------------------------------------------------------------------
 
-    def end(self, message: str) -> None:
-        """Give the backlog what is left; from now on log calls raise RuntimeError with `message`."""
+    def end(self, message: str, status: RunStatus) -> None:
+        """Give the backlog what is left, and how the run ended; from now on log calls raise RuntimeError with `message`."""
+        is_open = not isinstance(self._series, _NoMoreCalls)
         self._series = _NoMoreCalls(message)
         self._hand_over()
+        if is_open and self._is_used:
+            self._client.outbox.end_run(self._name, status)
 
     def hand_over(self) -> None:
         """Give the backlog the open frame."""
@@ -252,6 +279,9 @@ class Run(KindCalls):
     def forget(self) -> None:
         """In a forked child: the open frame is the parent's to send, and so may the lock be."""
         self._lock = threading.RLock()
+        self._is_used = False
+        if not isinstance(self._series, _NoMoreCalls):
+            self._series.clear()  # the first call for each tag, in the child, asks again, and so counts as use
         self._frame.clear()
         self._frame_notes.clear()
         self._frame_notes_bytes = 0
@@ -284,6 +314,7 @@ class Run(KindCalls):
         checked = checked_tag(tag)
         series = self._series
         if not isinstance(series, _NoMoreCalls):
+            self._is_used = True
             series[tag] = self._client.outbox.series(self._name, checked, *self._shown.get(checked, ()))
         return series[tag]
 
@@ -291,6 +322,7 @@ class Run(KindCalls):
         checked = checked_tag(tag)
         if isinstance(self._series, _NoMoreCalls):
             _ = self._series[tag]
+        self._is_used = True
         number = self._step if step is None else as_step(step)
         moment = now() if wall_time is None else as_wall_time(wall_time)
         note = Note(self._name, checked, content, number, moment, *self._shown.get(checked, ()))

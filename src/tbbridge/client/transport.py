@@ -41,8 +41,11 @@ class TransportFailed(Exception):
 class Transport(Protocol):
     """What a sender that may block needs."""
 
-    def post(self, body: bytes, timeout_s: float | None = None) -> Answer:
-        """Send one body, waiting for at most `timeout_s` if that is less than usual. Raises `TransportFailed`."""
+    def post(self, body: bytes, timeout_s: float | None = None, report: str = "") -> Answer:
+        """Send one body, waiting for at most `timeout_s` if that is less than usual. Raises `TransportFailed`.
+
+        `report`: what the client says of itself, for the server's metrics.
+        """
 
     def close(self) -> None:
         """Give the connection back."""
@@ -51,7 +54,7 @@ class Transport(Protocol):
 class AsyncTransport(Protocol):
     """What a sender on an event loop needs."""
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: bytes, report: str = "") -> Answer:
         """Send one body. Raises `TransportFailed`."""
 
     async def aclose(self) -> None:
@@ -79,9 +82,11 @@ class Endpoint:
                 "address", f"{self.address.shown} is no address that can be reached: {error}", "address"
             ) from None
 
-    def request(self, body: bytes, timeout_s: float | None = None) -> httpx.Request:
+    def request(self, body: bytes, timeout_s: float | None = None, report: str = "") -> httpx.Request:
         """The write call. With `partial`, one wrong item does not hold back the others of its batch."""
         headers = {"Content-Type": PROTOBUF_TYPE, "Accept": PROTOBUF_TYPE, **_shared_headers(self.address, self.token)}
+        if report:
+            headers["Tbbridge-Client"] = report
         if self.compress:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, compresslevel=1, mtime=0)  # no time in it: a retry sends the same bytes
@@ -141,9 +146,9 @@ class _Blocking:
     endpoint: Endpoint
     transport: httpx.HTTPTransport
 
-    def post(self, body: bytes, timeout_s: float | None = None) -> Answer:
+    def post(self, body: bytes, timeout_s: float | None = None, report: str = "") -> Answer:
         try:
-            response = self.transport.handle_request(self.endpoint.request(body, timeout_s))
+            response = self.transport.handle_request(self.endpoint.request(body, timeout_s, report))
             try:
                 return _answer(response, response.read())
             finally:
@@ -160,9 +165,9 @@ class _Async:
     endpoint: Endpoint
     transport: httpx.AsyncHTTPTransport
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: bytes, report: str = "") -> Answer:
         try:
-            response = await self.transport.handle_async_request(self.endpoint.request(body))
+            response = await self.transport.handle_async_request(self.endpoint.request(body, report=report))
             try:
                 return _answer(response, await response.aread())
             finally:

@@ -1,0 +1,335 @@
+"""The spool of one client: numbered request bodies in a file of the user's cache folder, until the server has them.
+
+A file is a row of TFRecord frames: a head, which says for whom it is, and then the very bodies that would have been sent, in
+their order; so whoever sends them again changes nothing. It is only appended to, by the one process that holds its lock, and
+removed when all of it is acknowledged. Beside it `<name>.sent` may say how far it is sent. This file sends nothing: outbox.py
+drains the spool of its own process, upload.py those that are left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from tbbridge import limits
+from tbbridge.client.backlog import Mark
+from tbbridge.client.options import SpoolPlace
+from tbbridge.events.tfrecord import HEADER_BYTES, OVERHEAD_BYTES, Corrupt, Frame, frame, read_frame
+
+logger = logging.getLogger("tbbridge.client")
+
+SUFFIX: Final = ".spool"
+SENT_SUFFIX: Final = ".sent"
+DAMAGED_SUFFIX: Final = ".damaged"
+_VERSION: Final = 1
+# How often the size of the folder and the room on the disk are looked at.
+_LOOK_S: Final = 1.0
+# On Windows a lock covers bytes and keeps others from reading them: one far behind the end of any file.
+_LOCK_AT: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One body in the file that the server has not acknowledged; `start` is the place of its first value in the backlog."""
+
+    seq: int
+    offset: int
+    size: int
+    count: int
+    start: Mark
+
+
+class Spool:
+    """The file of one client, made with the first body. Not thread-safe: the outbox holds its lock around every call."""
+
+    def __init__(self, place: SpoolPlace, shown: str, writer: str) -> None:
+        self.pending: deque[Entry] = deque()
+        self.path = place.folder / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}-{writer[:12]}{SUFFIX}"
+        self.max_bytes = place.max_bytes
+        self.values = 0  # in all pending bodies
+        self.total = 0  # values ever spooled
+        self._shown = shown
+        self._file: BinaryIO | None = None
+        self._end = 0
+        self._unsynced = False
+        self._looked_at = float("-inf")
+        self._room = 0
+        self._told = ""
+
+    def append(self, raw: bytes, seq: int, count: int, start: Mark) -> bool:
+        """Keep one body; False if there is no room or the disk refuses, which is said in the log once."""
+        record = frame(raw)
+        try:
+            if not self._has_room(len(record)):
+                return False
+            if self._file is None:
+                self._create()
+            self._write(record)
+        except OSError as error:
+            self._tell(f"points cannot be spooled to {self.path.parent} ({error.strerror or error}); they wait in memory")
+            return False
+        self.pending.append(Entry(seq, self._end - len(record), len(record), count, start))
+        self.values += count
+        self.total += count
+        return True
+
+    def sync(self) -> None:
+        """Have what was appended on the disk itself, should the machine go down. The process may die without it."""
+        if self._file is not None and self._unsynced:
+            self._unsynced = False
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                self._tell(f"{self.path} is perhaps not on the disk ({error.strerror or error})")
+
+    def head(self) -> bytes | None:
+        """The oldest pending body as it was; None if the file no longer holds it."""
+        entry = self.pending[0]
+        try:
+            if self._file is not None:
+                self._file.seek(entry.offset)
+                found = read_frame(_read_exactly(self._file, entry.size), 0)
+                if isinstance(found, Frame):
+                    return bytes(found.payload)
+                reason = "it is damaged"
+            else:
+                reason = "it is closed"
+        except OSError as error:
+            reason = error.strerror or str(error)
+        logger.error("%d points spooled in %s at byte %d are lost: %s", entry.count, self.path, entry.offset, reason)
+        return None
+
+    def pop(self) -> None:
+        """The oldest pending body is acknowledged, or lost. The file goes with its last one."""
+        self.values -= self.pending.popleft().count
+        if not self.pending:
+            self._remove()
+
+    def close(self) -> None:
+        """Nobody appends any more: what is pending is left to `tbbridge sync`."""
+        if self._file is None:
+            return
+        if self.pending:
+            self.sync()
+            store_progress(self.path, self.pending[0].offset)
+            self._file.close()
+            self._file = None
+        else:
+            self._remove()
+
+    def forget(self) -> None:
+        """In a forked child: the file is the parent's."""
+        if self._file is not None:
+            self._file.close()  # only this process's number of it; the parent's keeps the lock
+            self._file = None
+
+    def _create(self) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = open(self.path, "x+b", buffering=0, opener=_only_for_us)  # noqa: SIM115 - it stays open
+        lock(file)
+        self._file, self._end = file, 0
+        head = {"tbbridge_spool": _VERSION, "url": self._shown, "host": socket.gethostname(), "pid": os.getpid()}
+        self._write(frame(json.dumps({**head, "created": time.time()}).encode()))
+
+    def _write(self, record: bytes) -> None:
+        assert self._file is not None  # noqa: S101 - the callers made it
+        try:
+            self._file.seek(self._end)
+            view = memoryview(record)
+            while view:
+                view = view[self._file.write(view) or 0 :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._end)
+            raise
+        self._end += len(record)
+        self._unsynced = True
+
+    def _has_room(self, size: int) -> bool:
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_S or self._room < size:
+            self._looked_at = now
+            with contextlib.suppress(OSError):
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            held = sum(_size(path) for path in self.path.parent.glob(f"*{SUFFIX}"))
+            disk = shutil.disk_usage(self.path.parent).free - limits.CLIENT_SPOOL_DISK_LEFT_BYTES
+            self._room = min(self.max_bytes - held, disk)
+        if self._room < size:
+            self._tell(
+                f"the spool {self.path.parent} is full ({self.max_bytes} bytes are the most, {limits.CLIENT_SPOOL_DISK_LEFT_BYTES}"
+                " are left free on its disk); points wait in memory. `tbbridge sync` sends what older processes left there"
+            )
+            return False
+        self._room -= size
+        return True
+
+    def _remove(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        for path in (self.path, self.path.with_suffix(SENT_SUFFIX)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _tell(self, message: str) -> None:
+        if message != self._told:
+            self._told = message
+            logger.warning("%s", message)
+
+
+# --- files that others left behind ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a spool file says of itself."""
+
+    url: str
+    host: str
+    pid: int
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes of a file that contradict themselves; `end` None: and nothing behind them can be found."""
+
+    offset: int
+    end: int | None
+
+
+def find_spools(folder: Path) -> list[Path]:
+    """The spool files of a folder, the oldest first. Raises OSError if it cannot be read; none if it is not there."""
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(SUFFIX) and entry.is_file()]
+    except FileNotFoundError:
+        return []
+    return [folder / name for name in sorted(names)]
+
+
+def read_head(path: Path) -> Head | None:
+    """The head of a spool file; None if this is none, or it is not written yet. Raises OSError."""
+    with path.open("rb") as file:
+        found = read_frame(file.read(limits.SPOOL_HEAD_MAX_BYTES), 0)
+    if not isinstance(found, Frame):
+        return None
+    try:
+        said = json.loads(bytes(found.payload))
+        head = Head(said["url"], said["host"], said["pid"], said["created"])
+    except (ValueError, TypeError, KeyError):
+        return None
+    is_ours = isinstance(head.url, str) and isinstance(head.host, str) and isinstance(head.pid, int)
+    return head if is_ours and said.get("tbbridge_spool") == _VERSION else None
+
+
+def read_bodies(file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes | Damage]]:
+    """The bodies from `offset` on (0: from the first one), each with the offset behind it; ends where the file is torn.
+
+    A record whose bytes are wrong comes as `Damage`. Raises OSError.
+    """
+    if offset == 0:
+        offset = _behind_head(file)
+    while True:
+        file.seek(offset)
+        start = file.read(HEADER_BYTES)
+        if len(start) < HEADER_BYTES:
+            return
+        length = int.from_bytes(start[:8], "little")
+        if isinstance(read_frame(start, 0), Corrupt) or length > limits.DECODED_MAX_BYTES:
+            yield offset, Damage(offset, None)
+            return
+        record = start + file.read(length + OVERHEAD_BYTES - HEADER_BYTES)
+        found = read_frame(record, 0)
+        if isinstance(found, Frame):
+            offset += len(record)
+            yield offset, bytes(found.payload)
+        elif isinstance(found, Corrupt):
+            damage = Damage(offset, offset + len(record))
+            offset += len(record)
+            yield offset, damage
+        else:
+            return
+
+
+def load_progress(path: Path) -> int:
+    """How far a file is known to be sent; 0 if nothing is known, and then sending all of it again is free."""
+    try:
+        said = path.with_suffix(SENT_SUFFIX).read_text(encoding="ascii")
+        offset = int(said)
+        with path.open("rb") as file:
+            file.seek(offset)
+            ahead = read_frame(file.read(HEADER_BYTES), 0)
+    except (OSError, ValueError):
+        return 0
+    return 0 if offset < 0 or isinstance(ahead, Corrupt) else offset
+
+
+def store_progress(path: Path, offset: int) -> None:
+    """Remember how far a file is sent; where that cannot be, sending starts at its beginning, which costs time only."""
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):
+        unfinished.write_text(str(offset), encoding="ascii")
+        unfinished.replace(path.with_suffix(SENT_SUFFIX))
+
+
+def lock(file: BinaryIO) -> bool:
+    """Take the lock of an open spool file; False if its process lives. Closing the file gives it back."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(_LOCK_AT)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        # Some network file systems have no locks. Then nobody knows who lives, and files are left where they are.
+        logger.debug("no lock on %s: %s", file.name, error)
+        return False
+    return True
+
+
+def remove(path: Path) -> None:
+    """Delete a spool file that is sent, and what stands beside it."""
+    path.unlink(missing_ok=True)
+    path.with_suffix(SENT_SUFFIX).unlink(missing_ok=True)
+
+
+def _behind_head(file: BinaryIO) -> int:
+    file.seek(0)
+    found = read_frame(file.read(limits.SPOOL_HEAD_MAX_BYTES), 0)
+    return found.end if isinstance(found, Frame) else 0
+
+
+def _read_exactly(file: BinaryIO, size: int) -> bytes:
+    pieces = []
+    while size and (piece := file.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # sent and removed a moment ago
+        return 0
+
+
+def _only_for_us(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
