@@ -10,7 +10,7 @@ TEST_WORKERS ?= 2
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint fuzz chaos bench proto clean
+.PHONY: help up test lint fuzz chaos audit bench proto clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,13 @@ fuzz: .venv/.installed-dev  ## try random inputs for MINUTES (default 5), and pr
 
 chaos: .venv/.installed-dev  ## kill, cut and fill everything for MINUTES (default 5), and print what was checked (CHAOS_SEED=n begins there)
 	CHAOS_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/chaos --timeout 0 $(ARGS)
+
+# pip-audit calls a package that it cannot look up "no known vulnerability" unless it is strict. torch's CPU build is on no index
+# that it asks; only tests and the exporter of graphs use it.
+audit: .venv/.installed-dev  ## look for known holes in what is installed (needs the internet), and for risky code in ours
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
+	$(BIN)/python -m pip freeze --exclude-editable | grep -v '^torch==' > .venv/audited.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement .venv/audited.txt
 
 bench: .venv/.installed-dev  ## measure, and print the table of ratios
 	$(BIN)/python -m benchmarks $(ARGS)
