@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from tbbridge import layout
-from tbbridge.errors import InvalidItem
+from tbbridge.errors import Forbidden, InvalidItem, InvalidSetting
 from tbbridge.events.summaries import encode_file_start
 from tbbridge.logs.lines import decode_record
 from tbbridge.model import PROJECTOR_CONFIG, Batch, RunBatch, Text, run_name, tag_name
 from tbbridge.pipeline.changes import Changes
 from tbbridge.pipeline.door import Ack, DeleteRun, DeleteTag, RenameRun
 from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
+from tbbridge.server.guard import Guard
+from tbbridge.server.settings_file import parse_settings
+from tbbridge.server.tokens import Tokens, parse_tokens
 from tbbridge.store.projector import read_embeddings
 from tbbridge.store.unpack import unpack
 
@@ -114,3 +117,26 @@ async def test_a_tag_could_not_be_found_while_its_runs_veil_was_lifted(tmp_path:
     pipeline._store.changes.abandon(prepared)
     assert (await pipeline.change(DeleteTag(run_name("a"), tag_name("note")))).runs == ("a",)
     await pipeline.close()
+
+
+SECRET = "tbb_" + "s3cr3t-" * 6
+
+
+@pytest.mark.parametrize("lines", [f"{SECRET} read sha256:{'0' * 64}\n" * 2, f"{SECRET} read sha256:{'0' * 64}\n"])
+def test_a_token_pasted_where_its_name_should_be_was_shown_in_messages(lines: str) -> None:
+    with pytest.raises(InvalidSetting) as refusal:
+        parse_tokens(lines, "the file")
+    assert SECRET not in refusal.value.message
+
+
+@pytest.mark.parametrize("text", ["port = " + "9" * 5_000, "x = " + "[" * 3_000], ids=["digits", "depth"])
+def test_a_settings_file_of_endless_numbers_or_lists_ended_the_start_with_a_traceback(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="is not TOML"):
+        parse_settings(text, "bridge.toml")
+
+
+@pytest.mark.parametrize("origin", [b"null", b"evil.example", b"http://"])
+def test_a_request_without_a_host_was_of_any_origins_own(origin: bytes) -> None:
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/write", "headers": [(b"host", b""), (b"origin", origin)]}
+    with pytest.raises(Forbidden):
+        Guard(Tokens(None), (), ()).check(scope)

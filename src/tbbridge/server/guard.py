@@ -88,7 +88,7 @@ class Guard:
         return allowed
 
     def _check_origin(self, origin: bytes, host: bytes) -> Headers | None:
-        if origin.lower().partition(b"://")[2] == host.lower():
+        if host and origin.lower().partition(b"://")[2] == host.lower():
             return None
         if origin.lower() not in self._origins:
             shown = origin[:80].decode("latin-1")

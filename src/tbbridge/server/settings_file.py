@@ -20,7 +20,7 @@ def parse_settings(text: str, shown: str) -> SettingsFile:
     """What `text` says; `shown` is the file's path, for messages. Raises `InvalidSetting`."""
     try:
         said = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of the latter kinds: a number of thousands of digits, lists a thousand deep
         raise InvalidSetting(f"the settings file {shown} is not TOML: {error}") from None
     groups = None
     if GROUPS_TABLE in said:

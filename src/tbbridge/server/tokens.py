@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 # Makes a token that was pasted somewhere recognisable, for people and for scanners of leaked secrets.
 PREFIX: Final = "tbb_"
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME: Final = re.compile(rf"(?!{PREFIX})[A-Za-z0-9._-]{{1,64}}")  # names are logged: a token that was pasted there is none
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
 
 
