@@ -84,6 +84,13 @@ class Listening:
         return answer
 
 
+async def look_often(connections: Connections) -> None:
+    """As the server does once a second."""
+    while True:
+        connections.look(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.02)
+
+
 @asynccontextmanager
 async def listening(maximum=100, per_address_max=100):
     refused: Counter[str] = Counter()
@@ -96,9 +103,11 @@ async def listening(maximum=100, per_address_max=100):
     with contextlib.closing(bind("127.0.0.1", 0)) as listener:
         running = asyncio.create_task(server.serve(sockets=[listener]))
         await ready.wait()
+        looking = asyncio.create_task(look_often(connections))
         try:
             yield Listening(listener.getsockname()[1], connections, refused)
         finally:
+            looking.cancel()
             server.should_exit = True
             await running
 
@@ -163,7 +172,7 @@ async def test_a_flood_is_turned_away_and_leaves_nothing_behind(parser):
 
 async def test_a_head_that_trickles_in_is_given_up(parser, monkeypatch):
     """Slow-loris: a byte now and then, which would keep any connection for ever."""
-    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.1)
     async with listening() as server:
         reader, writer = await server.open()
         answer = asyncio.create_task(reader.read())
@@ -178,21 +187,21 @@ async def test_a_head_that_trickles_in_is_given_up(parser, monkeypatch):
 
 
 async def test_a_head_that_stops_halfway_is_told_so(parser, monkeypatch):
-    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.1)
     async with listening() as server:
         problem = problem_in(await server.exchange(b"GET / HT"))
         assert (problem["status"], problem["code"]) == (408, "request-timeout")
 
 
 async def test_a_connection_that_says_nothing_is_closed_without_a_word(parser, monkeypatch):
-    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.1)
     async with listening() as server:
         assert await server.exchange() == b""
         await emptied(server)
 
 
 async def test_a_second_head_that_never_ends_is_given_up_too(parser, monkeypatch):
-    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.1)
     async with listening() as server:
         reader, writer = await server.open()
         writer.write(GET)
@@ -204,7 +213,7 @@ async def test_a_second_head_that_never_ends_is_given_up_too(parser, monkeypatch
 
 
 async def test_an_idle_connection_is_kept_beyond_the_time_of_a_head(parser, monkeypatch):
-    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.1)
     async with listening() as server, httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
         await client.get("/")
         for _ in range(3):  # what looks once a second would find it now
@@ -216,7 +225,7 @@ async def test_an_idle_connection_is_kept_beyond_the_time_of_a_head(parser, monk
 
 async def test_what_is_left_of_a_refused_body_cannot_keep_the_connection(parser, monkeypatch):
     """It was answered before its body came: uvicorn forgets the time of such a connection with the next byte."""
-    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.1)
     async with listening() as server:
         reader, writer = await server.open()
         writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
@@ -225,6 +234,35 @@ async def test_what_is_left_of_a_refused_body_cannot_keep_the_connection(parser,
         assert await reader.read() == b""
         writer.close()
         assert server.refused == {"head-timeout": 1}
+
+
+@pytest.mark.parametrize(
+    "head", [b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", CHUNKED], ids=["declared", "chunked"]
+)
+@pytest.mark.parametrize("beginning", [b"", b"5\r\nhello"], ids=["nothing", "a beginning"])
+async def test_a_body_that_does_not_come_cannot_keep_the_connection(parser, monkeypatch, head, beginning):
+    monkeypatch.setattr(limits, "BODY_READ_TIMEOUT_S", 0.1)
+    async with listening() as server:
+        problem = problem_in(await server.exchange(head + beginning))
+        assert (problem["status"], problem["code"]) == (408, "body-timeout")
+        assert server.refused == {"body-timeout": 1}
+        await emptied(server)
+
+
+async def test_a_body_that_comes_slowly_and_an_app_that_is_slow_are_left_alone(parser):
+    async with listening() as server:
+        reader, writer = await server.open()
+        writer.write(CHUNKED.replace(b"Host", b"Connection: close\r\nHost"))
+        now = asyncio.get_running_loop().time()
+        for minute in range(5):
+            writer.write(b"1\r\nx\r\n")
+            while sum(connection._pieces for connection in server.connections._open) <= minute:
+                await asyncio.sleep(0)
+            server.connections.look(now + minute * limits.BODY_READ_TIMEOUT_S)
+        writer.write(b"0\r\n\r\n")
+        assert (await reader.read()).endswith(b"\r\n\r\n5")
+        assert server.refused == {}
+        writer.close()
 
 
 ENDLESS = {
@@ -249,7 +287,7 @@ async def test_a_head_too_long_is_told_so():
     async with listening() as server:
         reader, writer = await server.open()
         writer.write(b"GET / HTTP/1.1\r\nX-Long: ")
-        while not any(connection._has_sent for connection in server.connections._open):
+        while not any(connection._pieces for connection in server.connections._open):
             await asyncio.sleep(0)
         writer.write(b"a" * (limits.HEAD_MAX_BYTES + 1))
         problem = problem_in(await reader.read())
@@ -304,7 +342,7 @@ async def test_an_offer_of_another_protocol_is_passed_over_in_silence(parser, ca
 
 
 async def test_an_answer_that_nobody_takes_is_given_up(parser, monkeypatch):
-    monkeypatch.setattr(limits, "ANSWER_STALL_S", 0.2)
+    monkeypatch.setattr(limits, "ANSWER_STALL_S", 0.1)
     async with listening() as server:
         with socket.create_connection(("127.0.0.1", server.port)) as stalled:
             stalled.sendall(GET.replace(b"/", b"/large", 1))

@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 from tbbridge import limits
-from tbbridge.errors import TBBridgeError, TooManyConnections, TooManyRequests
+from tbbridge.errors import BodyTimeout, TBBridgeError, TooManyConnections, TooManyRequests
 from tbbridge.server import overload
 from tbbridge.server.answers import JSON, Answer, http_problem, problem
 
@@ -29,6 +29,7 @@ _protocol_log.setLevel(logging.ERROR)
 _NOT_HTTP: Final = "this is no HTTP/1.1 request; if it was meant as one, the client or a proxy on the way garbled it"
 _HEAD_TOO_LARGE: Final = f"the request's headers have over {limits.HEAD_MAX_BYTES} bytes; send what is long in the body"
 _HEAD_TOO_SLOW: Final = f"the request's headers were not complete after {limits.HEAD_TIMEOUT_S:g} s; send it again"
+_BODY_MISSING: Final = f"nothing of the body came for {limits.BODY_READ_TIMEOUT_S:g} s; send it again"
 
 
 @lru_cache(maxsize=4096)
@@ -117,8 +118,15 @@ class Connections:
 class _Cycle(Protocol):
     """What is used of uvicorn's RequestResponseCycle."""
 
+    more_body: bool
     response_started: bool
     response_complete: bool
+
+
+class _Flow(Protocol):
+    """What is used of uvicorn's FlowControl."""
+
+    read_paused: bool
 
 
 class WatchedProtocol(asyncio.Protocol):
@@ -127,13 +135,16 @@ class WatchedProtocol(asyncio.Protocol):
     watch: Connections  # set on the class by `protocol_class`
     transport: asyncio.Transport
     cycle: _Cycle | None
+    flow: _Flow
     client: tuple[str, int] | None
     logger: logging.Logger
     loop: asyncio.AbstractEventLoop
 
     _counted_as: str | None = None  # the address, while it is counted; None: refused, or closed
     _waiting_since = 0.0  # since when a head is awaited that has begun; 0: none is
-    _has_sent = False
+    _pieces = 0  # how often bytes came
+    _pieces_seen = 0  # the same when it was last looked at,
+    _silent_since = 0.0  # and since when it has not grown while a body is awaited; 0: none is
     _stalled_since = 0.0  # since when the answer is not taken; 0: it is
     _stalled_bytes = 0
 
@@ -167,7 +178,7 @@ class WatchedProtocol(asyncio.Protocol):
             self._waiting_since = 0.0
         elif not self._waiting_since:
             self._waiting_since = self.loop.time()
-        self._has_sent = True
+        self._pieces += 1
 
     def pause_writing(self) -> None:
         """The answer is not taken as fast as it is made."""
@@ -181,10 +192,10 @@ class WatchedProtocol(asyncio.Protocol):
         self._stalled_since = 0.0
 
     def look(self, now: float) -> None:
-        """Close the connection if it takes too long over a head or an answer."""
+        """Close the connection if it takes too long over a head, a body or an answer."""
         if self._waiting_since and now - self._waiting_since > limits.HEAD_TIMEOUT_S:
             self.watch.refuse("head-timeout")
-            if self._has_sent and self.cycle is None:  # later, it could be taken for the answer to what is just being sent
+            if self._pieces and self.cycle is None:  # later, it could be taken for the answer to what is just being sent
                 self._close_with(http_problem(HTTPStatus.REQUEST_TIMEOUT, _HEAD_TOO_SLOW, JSON))
             else:
                 self.transport.close()
@@ -197,6 +208,22 @@ class WatchedProtocol(asyncio.Protocol):
                 self._stalled_since = 0.0
             else:
                 self._stalled_since, self._stalled_bytes = now, left
+        elif self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete:
+            self._look_at_body(self.cycle, now)
+        else:
+            self._silent_since = 0.0
+
+    def _look_at_body(self, cycle: _Cycle, now: float) -> None:
+        """A body that comes, however slowly, is bodies.py's affair; one that does not come at all is ours."""
+        if self._pieces != self._pieces_seen or not self._silent_since or self.flow.read_paused:
+            self._pieces_seen, self._silent_since = self._pieces, now
+        elif now - self._silent_since > limits.BODY_READ_TIMEOUT_S:
+            self.watch.refuse("body-timeout")
+            self._silent_since = 0.0
+            if cycle.response_started:
+                self.transport.close()
+            else:
+                self._close_with(problem(BodyTimeout(_BODY_MISSING), JSON))
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's name for it and its words, which are not shown
         """What uvicorn calls for what it cannot parse."""
