@@ -1,0 +1,187 @@
+"""More writes than the bridge can take: one too many is refused at once, unparsed; whatever is not surely a write is parsed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+
+from tbbridge import limits
+from tbbridge.server import overload
+from tbbridge.server import serve as serve_module
+from tbbridge.server.connections import Connections, protocol_class
+from tbbridge.server.serve import bind
+from tbbridge.v1 import write_pb2 as pb
+
+WRITE = b"POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+WHOLE = WRITE + b"Content-Length: 2\r\n\r\n{}"
+
+LOOKED_AT = {
+    "another method": b"GET /api/v1/write HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+    "another path": b"POST /api/v1/writes HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+    "an old client's": b"POST /data HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+    "half a head": WRITE,
+    "half a body": WRITE + b"Content-Length: 3\r\n\r\n{}",
+    "more than one": WHOLE + WHOLE,
+    "no length": WRITE + b"\r\n",
+    "a length that is none": WRITE + b"Content-Length: +2\r\n\r\n{}",
+    "chunks": WRITE + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",
+    "one that wants to close": WRITE + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}",
+    "one that waits to send": WRITE + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("data", LOOKED_AT.values(), ids=LOOKED_AT.keys())
+def test_what_is_not_one_whole_write_is_looked_at_properly(data):
+    assert overload.refusal_of(data) is None
+
+
+@pytest.mark.parametrize("query", [b"", b"?partial=true"])
+def test_a_refusal_is_a_problem_in_the_senders_form(query):
+    in_json = overload.refusal_of(WHOLE.replace(b"/write", b"/write" + query))
+    head, _, body = in_json.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 429 ")
+    assert b"content-length: %d" % len(body) in head
+    assert b"retry-after: " in head
+    assert json.loads(body)["code"] == "queue-full"
+    in_protobuf = overload.refusal_of(WHOLE.replace(b"application/json", b"application/x-protobuf"))
+    assert pb.Problem.FromString(in_protobuf.partition(b"\r\n\r\n")[2]).code == "queue-full"
+
+
+class Holding:
+    """A server whose app keeps its requests until told to go on; it answers with the length of the body."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self.begun = 0
+        self.news = asyncio.Event()
+        self.refused: Counter[str] = Counter()
+        self.connections = Connections(100, 100, self.refused)
+        self.port = 0
+
+    async def app(self, scope, receive, send) -> None:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+        self.begun += 1
+        self.news.set()
+        await self.go_on.wait()
+        body = b"%d" % size
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+
+    async def until_begun(self, count: int) -> None:
+        while self.begun < count:
+            self.news.clear()
+            await self.news.wait()
+
+    @asynccontextmanager
+    async def open(self):
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+@asynccontextmanager
+async def holding():
+    held = Holding()
+    config = uvicorn.Config(
+        held.app,
+        interface="asgi3",
+        http=protocol_class(held.connections),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        timeout_graceful_shutdown=1,
+    )
+    ready = asyncio.Event()
+    server = serve_module._Server(config, held.connections, None, ready.set, lambda: None)
+    with contextlib.closing(bind("127.0.0.1", 0)) as listener:
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        await ready.wait()
+        held.port = listener.getsockname()[1]
+        try:
+            yield held
+        finally:
+            held.go_on.set()
+            server.should_exit = True
+            await running
+
+
+@pytest.fixture
+async def busy(monkeypatch):
+    """A server that takes one request at a time, and has it."""
+    monkeypatch.setattr(limits, "REQUESTS_MAX", 1)
+    async with holding() as held, held.open() as (_, writer):
+        writer.write(WHOLE)
+        await held.until_begun(1)
+        yield held
+        held.go_on.set()
+
+
+async def status_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    return int(head[9:12]), await reader.readexactly(length)
+
+
+async def test_one_too_many_is_refused_at_once_and_taken_later_on_the_same_connection(busy):
+    async with busy.open() as (reader, writer):
+        for count in (1, 2):
+            writer.write(WHOLE)
+            assert (await status_of(reader))[0] == 429
+            assert busy.refused == {"overload": count}
+        busy.go_on.set()
+        while busy.connections.under_way:
+            await asyncio.sleep(0)
+        writer.write(WHOLE)
+        assert await status_of(reader) == (200, b"2")
+
+
+async def test_a_write_in_the_middle_of_a_body_is_a_part_of_the_body(busy):
+    """Else a sender could have the bridge answer what was never asked, and take the answer for another's."""
+    async with busy.open() as (reader, writer):
+        writer.write(WRITE + b"Content-Length: %d\r\n\r\n" % (len(WHOLE) + 1))
+        while busy.connections.under_way < 2:
+            await asyncio.sleep(0)
+        writer.write(WHOLE)
+        await asyncio.sleep(0.05)  # so that it arrives as a piece of its own; if it does not, less is tested
+        writer.write(b"!")
+        await busy.until_begun(2)
+        busy.go_on.set()
+        assert await status_of(reader) == (200, b"%d" % (len(WHOLE) + 1))
+    assert not busy.refused
+
+
+async def test_a_write_behind_half_a_head_is_a_part_of_the_head(busy):
+    async with busy.open() as (reader, writer):
+        writer.write(b"POST /else HTTP/1.1\r\nX-Long: ")
+        await asyncio.sleep(0.05)  # as above
+        writer.write(WHOLE.replace(b"\r\n", b" ", 1))
+        await busy.until_begun(2)
+        busy.go_on.set()
+        assert await status_of(reader) == (200, b"2")
+    assert not busy.refused
+
+
+async def test_whoever_goes_away_while_waiting_is_not_counted_any_more(busy):
+    async with busy.open() as (_, writer):
+        writer.write(WHOLE.replace(b"/api/v1/write", b"/api/v1/other"))  # which is not refused
+        await busy.until_begun(2)
+        assert busy.connections.under_way == 2
+    while busy.connections.under_way == 2:
+        await asyncio.sleep(0)
+    busy.go_on.set()
+    while busy.connections.under_way:
+        await asyncio.sleep(0)
