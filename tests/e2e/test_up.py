@@ -178,3 +178,18 @@ def test_settings_come_from_variables_and_flags_win(tmp_path: Path) -> None:
         assert not re.search(r":1$", address)
         assert (tmp_path / "from-variable").is_dir()
         assert process.end() == 0, process.output
+
+
+def test_a_host_that_others_reach_is_warned_of_once_for_each_door(tmp_path: Path) -> None:
+    with up(tmp_path, "--host", "0.0.0.0") as process:
+        process.line("Ctrl-C stops both")
+        process.end()
+        assert len(re.findall(r"WARNING.* no tokens are set: whoever reaches port \d+", process.output)) == 1
+        assert len(re.findall(r"WARNING.* TensorBoard asks nobody for a token", process.output)) == 1
+    (tmp_path / "tokens").write_text("")
+    with serve(tmp_path, "--host", "0.0.0.0", "--tokens-file", str(tmp_path / "tokens")) as process:
+        process.line("tbbridge listens on")
+        assert "tokens travel readable" in process.output
+    with serve(tmp_path / "b") as process:
+        process.line("tbbridge listens on")
+        assert "WARNING" not in process.output

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+from tbbridge.client.address import find_address
 from tbbridge.commands.console import Commands, require_server, require_tensorboard, say, set_up_logging
 from tbbridge.commands.file_limit import raise_file_limit
 from tbbridge.commands.serve import run_bridge
@@ -119,6 +120,12 @@ class Both:
     def bridge_is_up(self, bridge: str) -> None:
         """`bridge` is its address. Returns at once."""
         self._tensorboard.start()
+        if not find_address(self._tensorboard.host).is_loopback:
+            log.warning(
+                "TensorBoard asks nobody for a token: whoever reaches port %d here sees all runs; put a proxy that does in "
+                "front, or run TensorBoard with --host 127.0.0.1 by itself",
+                self._tensorboard.port,
+            )
         threading.Thread(target=self._announce, args=(bridge,), name="announce", daemon=True).start()
 
     def stop_tensorboard(self) -> None:

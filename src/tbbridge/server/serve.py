@@ -117,13 +117,19 @@ async def _until_stopped(server: _Server, listener: socket.socket) -> None:
 def _announce(listener: socket.socket, settings: ServerSettings, on_ready: Callable[[str], None] | None) -> None:
     address = address_of(listener, "http" if settings.tls_cert is None else "https")
     log.info("listening on %s, writing to %s", address, settings.logdir)
-    if not settings.tokens and settings.tokens_file is None and not _is_loopback(listener.getsockname()[0]):
-        log.warning(
-            "no tokens are set: whoever reaches port %d here can read, write and delete; see `tbbridge token --help`",
-            listener.getsockname()[1],
-        )
+    if not is_loopback(listener):
+        _warn_of_strangers(settings, listener.getsockname()[1])
     if on_ready is not None:
         on_ready(address)
+
+
+def _warn_of_strangers(settings: ServerSettings, port: int) -> None:
+    if not settings.tokens and settings.tokens_file is None:
+        log.warning(
+            "no tokens are set: whoever reaches port %d here can read, write and delete; see `tbbridge token --help`", port
+        )
+    elif settings.tls_cert is None:
+        log.warning("tokens travel readable to port %d: set --tls-cert, or let a proxy on this machine speak TLS", port)
 
 
 class _Server(uvicorn.Server):
@@ -252,8 +258,9 @@ def _why_not(error: OSError, host: str, port: int) -> str:
             return f"cannot listen on {host} port {port}: {error.strerror or error}; choose others with --host and --port"
 
 
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+def is_loopback(listener: socket.socket) -> bool:
+    """True if only this machine can reach it."""
+    return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def address_of(listener: socket.socket, scheme: str = "http") -> str:
