@@ -14,6 +14,7 @@ _TRIED, _FAILED = "fuzz-tried", "fuzz-failed"
 SECONDS = pytest.StashKey[float]()
 
 
+@pytest.hookimpl(trylast=True)  # behind -k
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     targets = [item for item in items if hasattr(getattr(item, "obj", None), "fuzz_target")]
     total = sum(item.obj.fuzz_weight for item in targets)

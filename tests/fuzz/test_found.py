@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tbbridge import layout
 from tbbridge.errors import Forbidden, InvalidItem, InvalidSetting
+from tbbridge.events.reader import read_events
 from tbbridge.events.summaries import encode_file_start
+from tbbridge.events.tfrecord import Frame, frame, read_frame
 from tbbridge.logs.lines import decode_record
-from tbbridge.model import PROJECTOR_CONFIG, Batch, RunBatch, Text, run_name, tag_name
+from tbbridge.model import PROJECTOR_CONFIG, Batch, RunBatch, ScalarColumns, Text, run_name, tag_name
+from tbbridge.pipeline import codec
 from tbbridge.pipeline.changes import Changes
 from tbbridge.pipeline.door import Ack, DeleteRun, DeleteTag, RenameRun
+from tbbridge.pipeline.journal import list_segments
+from tbbridge.pipeline.journal_pb2 import Entry, RunCheckpoint
+from tbbridge.pipeline.kind import Kind
+from tbbridge.pipeline.ledger import Ledger, Run
 from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
 from tbbridge.server.guard import Guard
 from tbbridge.server.settings_file import parse_settings
@@ -140,3 +149,66 @@ def test_a_request_without_a_host_was_of_any_origins_own(origin: bytes) -> None:
     scope = {"type": "http", "method": "POST", "path": "/api/v1/write", "headers": [(b"host", b""), (b"origin", origin)]}
     with pytest.raises(Forbidden):
         Guard(Tokens(None), (), ()).check(scope)
+
+
+def rewritten(segment: bytes, change: Callable[[Entry], None]) -> bytes:
+    """A journal's segment in which `change` was done to each entry, with checksums that are right."""
+    frames, at = [], 0
+    while isinstance(found := read_frame(segment, at), Frame):
+        entry = Entry.FromString(bytes(found.payload))
+        if entry.magic:
+            change(entry)
+        frames.append(frame(entry.SerializeToString() if entry.magic else found.payload))
+        at = found.end
+    return b"".join(frames) + bytes(50)
+
+
+async def test_an_entry_of_another_version_put_what_followed_in_the_place_of_older_points(tmp_path: Path) -> None:
+    """It was left out, so that all later bytes of its run's event file were taken to belong further in front."""
+    pipeline = await Pipeline.open(PipelineSettings(tmp_path / "live"))
+    for value in (1.0, 2.0, 3.0, 4.0):
+        column = ScalarColumns(tag_name("loss"), np.array([value]))
+        await pipeline.submit(Batch((RunBatch(run_name("a"), (column,)),)), ack=Ack.WRITTEN)
+    shutil.copytree(tmp_path / "live", tmp_path / "killed")
+    await pipeline.close()
+
+    def spoil(entry: Entry) -> None:
+        if entry.index == 2:
+            entry.runs[0].scalars[0].tag = b""  # which no version takes, as an example of what this one does not
+
+    (segment,) = (path for _, path in list_segments(tmp_path / "killed" / ".tbbridge"))
+    segment.write_bytes(rewritten(segment.read_bytes(), spoil))
+    pipeline = await Pipeline.open(PipelineSettings(tmp_path / "killed"))
+    assert "entry 2 is not valid in this version" in pipeline.stats.lost_entries[0]
+    await pipeline.close()
+    (events,) = (tmp_path / "killed" / "a").iterdir()
+    assert read_events(events.read_bytes()).scalars["loss"].values.tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere.tfevents.1", "events\0tfevents"])
+async def test_a_journal_with_an_odd_file_name_ended_the_start_or_wrote_elsewhere(tmp_path: Path, name: str) -> None:
+    pipeline = await Pipeline.open(PipelineSettings(tmp_path / "live"))
+    await pipeline.submit(write("a"), ack=Ack.WRITTEN)
+    shutil.copytree(tmp_path / "live", tmp_path / "killed" / "logs")
+    await pipeline.close()
+
+    def spoil(entry: Entry) -> None:
+        entry.opened[0].name = name
+
+    (segment,) = (path for _, path in list_segments(tmp_path / "killed" / "logs" / ".tbbridge"))
+    segment.write_bytes(rewritten(segment.read_bytes(), spoil))
+    shutil.rmtree(tmp_path / "killed" / "logs" / "a")
+    pipeline = await Pipeline.open(PipelineSettings(tmp_path / "killed" / "logs"))
+    assert "damaged at byte" in pipeline.stats.lost_entries[0]
+    await pipeline.close()
+    assert [path.name for path in (tmp_path / "killed").iterdir()] == ["logs"]
+    assert not list((tmp_path / "killed").rglob("*tfevents*"))
+
+
+def test_a_checkpoint_of_another_version_ended_the_start() -> None:
+    made = Ledger()
+    made.runs["a"] = Run(run_name("a"), "events.out.tfevents.1", tags={"loss": (Kind.SCALAR, 1)})
+    header, run = (payload for payload in codec._payloads(codec.encode_checkpoint(made, 1)))
+    message = RunCheckpoint.FromString(run)
+    message.kinds[0] = 99
+    assert codec.decode_checkpoint(frame(header) + frame(message.SerializeToString()), Ledger()) is None

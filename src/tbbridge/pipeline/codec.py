@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from tbbridge.errors import InvalidBatch, InvalidItem
+from tbbridge.errors import InvalidBatch
 from tbbridge.events.tfrecord import Frame, frame, read_frame
 from tbbridge.logs.lines import encode_record
-from tbbridge.model import LogRecord, RunBatch, RunName, RunStatus
+from tbbridge.model import LogRecord, RunBatch, RunName, RunStatus, run_name
 from tbbridge.pipeline import journal_pb2 as pb
 from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, SettledChange
 from tbbridge.pipeline.journal import MAGIC
@@ -170,7 +170,7 @@ def decode_checkpoint(data: bytes, ledger: Ledger) -> int | None:
             logs = pb.LogCheckpoint.FromString(payload)
             for name, generation, length in zip(logs.runs, logs.generations, logs.lengths, strict=True):
                 ledger.logs.know(Log(RunName(name.decode()), generation, length), is_full=logs.full)
-    except (DecodeError, InvalidItem):
+    except (DecodeError, ValueError):  # the latter, and InvalidItem among it, for what no version of ours wrote
         return None
     ledger.next_index = header.next_index
     return header.next_segment
@@ -186,8 +186,10 @@ def _payloads(data: bytes) -> Iterator[bytes]:
 def _run_from(message: pb.RunCheckpoint) -> Run:
     steps = np.frombuffer(message.last_steps, dtype="<i8").tolist()
     kinds = map(Kind, message.kinds)
+    if "/" in message.file or "\0" in message.file:
+        raise ValueError("the event file lies in another folder")
     run = Run(
-        RunName(message.run.decode()),
+        run_name(message.run.decode()),
         message.file,
         message.length,
         config_length=message.config_length,

@@ -217,8 +217,7 @@ def _play(state: Path) -> _Replay:
             entry = codec.play_entry(message, ledger)
         except InvalidBatch as error:
             replay.refused.append(f"journal entry {message.index} is not valid in this version: {error}")
-            ledger.next_index = message.index + 1
-            continue
+            break
         for _ in writes_of(entry):  # which makes the runs' lengths those that the files should have
             pass
         replay.batches += 1

@@ -22,6 +22,7 @@ from google.protobuf.message import DecodeError
 
 from tbbridge import disk, limits
 from tbbridge.events.tfrecord import Frame, frame, read_frame
+from tbbridge.names import run_name
 from tbbridge.pipeline.acknowledged import AcknowledgedMark, read_acknowledged
 from tbbridge.pipeline.journal_pb2 import Entry, SegmentHeader
 
@@ -266,7 +267,36 @@ def _parse(payload: memoryview) -> Entry | None:
         entry = Entry.FromString(bytes(payload))
     except DecodeError:
         return None
-    return entry if entry.magic == MAGIC else None
+    return entry if entry.magic == MAGIC and _is_usable(entry) else None
+
+
+def _is_usable(entry: Entry) -> bool:
+    """False for what no version of ours wrote, though its checksum is right: none of its names may lead out of the folder."""
+    runs = [opened.run for opened in entry.opened]
+    files = [opened.name for opened in entry.opened]
+    runs += [place.run for place in entry.logs]
+    runs += [file.run for file in entry.dropped_logs]
+    texts = [entry.writer]
+    match entry.change.WhichOneof("what"):
+        case "removed":
+            runs += entry.change.removed.runs
+        case "rewritten":
+            runs.append(entry.change.rewritten.run)
+            texts.append(entry.change.rewritten.tag)
+            files += [entry.change.rewritten.staged, entry.change.rewritten.file]
+        case "renamed":
+            runs += [entry.change.renamed.run, entry.change.renamed.to]
+        case "installed":
+            runs.append(entry.change.installed.run)
+            files.append(entry.change.installed.staged)
+    try:
+        for run in runs:
+            run_name(run.decode())
+        for text in texts:
+            text.decode()
+    except ValueError:  # InvalidItem is one, too
+        return False
+    return not any(file in ("", ".", "..") or "/" in file or "\0" in file for file in files)
 
 
 def _acknowledged_after(data: bytes | mmap.mmap, offset: int, index: int) -> int | None:

@@ -89,9 +89,10 @@ def recover(
             continue
         try:
             replay.play(codec.play_entry(message, ledger))
-        except InvalidBatch as error:
-            outcome.losses.append(f"journal entry {message.index} is not valid in this version and was left out: {error}")
-            ledger.next_index = message.index + 1
+        except InvalidBatch as error:  # what follows would go to the wrong places in the event files
+            reason = f"entry {message.index} is not valid in this version: {error}"
+            reader.damage = Damage(segment_path(folder, reader.last_number), reader.last_length, reason)
+            break
         outcome.replayed += 1
         if time.monotonic() - said > _PROGRESS_S:
             said = time.monotonic()
