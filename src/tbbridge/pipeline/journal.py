@@ -272,6 +272,8 @@ def _parse(payload: memoryview) -> Entry | None:
 
 def _is_usable(entry: Entry) -> bool:
     """False for what no version of ours wrote, though its checksum is right: none of its names may lead out of the folder."""
+    if entry.writer.isascii() and not (entry.opened or entry.logs or entry.dropped_logs or entry.HasField("change")):
+        return True  # as nearly all are
     runs = [opened.run for opened in entry.opened]
     files = [opened.name for opened in entry.opened]
     runs += [place.run for place in entry.logs]
