@@ -268,11 +268,13 @@ def load_progress(path: Path) -> int:
         said = path.with_suffix(SENT_SUFFIX).read_text(encoding="ascii")
         offset = int(said)
         with path.open("rb") as file:
+            if not 0 <= offset <= file.seek(0, os.SEEK_END):
+                return 0  # a place behind the end would pass for "all of it"
             file.seek(offset)
             ahead = read_frame(file.read(HEADER_BYTES), 0)
     except (OSError, ValueError):
         return 0
-    return 0 if offset < 0 or isinstance(ahead, Corrupt) else offset
+    return 0 if isinstance(ahead, Corrupt) else offset
 
 
 def store_progress(path: Path, offset: int) -> None:
