@@ -271,10 +271,11 @@ def load_progress(path: Path) -> int:
             if not 0 <= offset <= file.seek(0, os.SEEK_END):
                 return 0  # a place behind the end would pass for "all of it"
             file.seek(offset)
-            ahead = read_frame(file.read(HEADER_BYTES), 0)
+            ahead = file.read(HEADER_BYTES)
     except (OSError, ValueError):
         return 0
-    return 0 if isinstance(ahead, Corrupt) else offset
+    is_start = not ahead or (len(ahead) == HEADER_BYTES and not isinstance(read_frame(ahead, 0), Corrupt))
+    return offset if is_start else 0
 
 
 def store_progress(path: Path, offset: int) -> None:
