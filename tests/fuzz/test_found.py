@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tbbridge import layout
+from tbbridge.client.spool import load_progress
 from tbbridge.errors import Forbidden, InvalidItem, InvalidSetting
 from tbbridge.events.reader import read_events
 from tbbridge.events.summaries import encode_file_start
@@ -212,3 +213,11 @@ def test_a_checkpoint_of_another_version_ended_the_start() -> None:
     message = RunCheckpoint.FromString(run)
     message.kinds[0] = 99
     assert codec.decode_checkpoint(frame(header) + frame(message.SerializeToString()), Ledger()) is None
+
+
+@pytest.mark.parametrize("note", [b"1000", b"19", b"9" * 30], ids=["behind the end", "inside the last one", "endless"])
+def test_a_wrong_note_of_how_far_a_spool_is_sent_threw_away_what_was_not(tmp_path: Path, note: bytes) -> None:
+    spool = tmp_path / "a.spool"
+    spool.write_bytes(frame(b"head"))
+    spool.with_suffix(".sent").write_bytes(note)
+    assert load_progress(spool) == 0
