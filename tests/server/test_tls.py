@@ -177,6 +177,16 @@ def test_certificate_and_key_in_one_file_are_enough(tmp_path, made):
     assert Certificate(both, None).context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
+def test_a_key_that_everybody_can_read_is_warned_of(tmp_path, made, caplog):
+    key = tmp_path / "key.pem"
+    shutil.copy(made[0][1], key)
+    for mode, warnings in ((0o640, 0), (0o644, 1)):
+        key.chmod(mode)
+        Certificate(made[0][0], key)
+        assert len(caplog.records) == warnings
+    assert "chmod o-r" in caplog.text
+
+
 def test_a_key_without_a_certificate_is_refused():
     with pytest.raises(InvalidSetting, match="--tls-cert"):
         ServerSettings(tls_key=Path("key.pem"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+import stat
 from pathlib import Path
 
 from tbbridge.errors import InvalidSetting
@@ -26,6 +27,9 @@ class Certificate:
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._seen = self._identity()
         self._load(self.context)
+        private = cert if key is None else key
+        if private.stat().st_mode & stat.S_IROTH:
+            log.warning("every user of this machine can read the private key in %s; chmod o-r %s", private, private)
 
     def look(self) -> None:
         """Load the files again if they have changed; those that cannot be loaded leave the certificate as it was."""
