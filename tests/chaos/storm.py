@@ -85,7 +85,8 @@ class Bridge:
 
     def lines(self, pattern: str) -> list[str]:
         """Of all that it ever said."""
-        return [line for process in (*self.ended, self.process) for line in process.lines if re.search(pattern, line)]
+        all_of_them = dict.fromkeys((*self.ended, self.process))  # the last one may have ended
+        return [line for process in all_of_them for line in process.lines if re.search(pattern, line)]
 
     def ask(self, method: str, path: str, body: object = None) -> int:
         """The status of a request made straight to the bridge; 0 if there was no answer."""
@@ -221,7 +222,7 @@ class Storm:
         """The newest, as long as there is the one before it; there is never more damage at one time than copies."""
         present = sorted(path for path in self._state.iterdir() if _CHECKPOINT.fullmatch(path.name))
         if len(present) > 1:
-            self.tally.faults[f"checkpoint {damage(present[-1], self.chance)}"] += 1
+            self.tally.faults[f"checkpoint {damage(present[-1], self.chance)[0]}"] += 1
 
     @property
     def _state(self) -> Path:
@@ -301,19 +302,19 @@ class Storm:
         assert shown() == expected, f"TensorBoard shows something else for {run} {tag}"
 
 
-def damage(path: Path, chance: random.Random, *, used: int | None = None) -> str:
-    """Flip a byte of the file, or cut it, within the first `used` bytes (None: anywhere); says which."""
+def damage(path: Path, chance: random.Random, *, used: int | None = None) -> tuple[str, int]:
+    """Flip a byte of the file, or cut it, within the first `used` bytes (None: anywhere); says which, and where."""
     size = path.stat().st_size if used is None else used
     at = chance.randrange(max(1, size))
     if chance.random() < 0.5 or size == 0:
         os.truncate(path, at)
-        return "cut"
+        return "cut", at
     with path.open("r+b") as file:
         file.seek(at)
         byte = file.read(1)
         file.seek(at)
         file.write(bytes([byte[0] ^ (1 << chance.randrange(8))]))
-    return "flipped"
+    return "flipped", at
 
 
 def segments(state: Path) -> list[Path]:

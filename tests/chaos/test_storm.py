@@ -96,7 +96,8 @@ def run_damage(stack: contextlib.ExitStack, folder: Path, tally: Tally, seconds:
         assert bridge.ask("GET", "/readyz") == 200, f"what is left does not serve:\n{bridge.process.output}"
         assert (metric(bridge.url, "tbbridge_lost_entries") > 0) >= told
         assert hurt or not told, f"an alarm without damage:\n{bridge.process.output}"
-        kills.append(Kill(back, told))
+        kills.append(Kill(back, told, hurt))
+        sys.stdout.write(f"back at {back:.3f}: {hurt or 'nothing was damaged'}{'; told' if told else ''}\n")
     crowd.finish()
     assert bridge.end(signal.SIGTERM) == 0, bridge.process.output
     found = read_series(logdir, torn=True)
@@ -109,20 +110,22 @@ def run_damage(stack: contextlib.ExitStack, folder: Path, tally: Tally, seconds:
     tally.faults["losses told"] += sum(kill.told for kill in kills)
 
 
-def damage_something(state: Path, chance: random.Random, tally: Tally) -> bool:
-    """One byte, or one end, of what the next start reads; nothing where there is nothing yet."""
+def damage_something(state: Path, chance: random.Random, tally: Tally) -> str:
+    """One bit, or one end, of what the next start reads; says which, and nothing where there is nothing yet."""
     noted = read_acknowledged(state)
     present = segments(state)
     checkpoints = sorted(path for path in state.glob("checkpoint-*") if path.name[11:].isdigit())
     throw = chance.random()
     if throw < 0.6 and noted is not None and present[-1].name == f"{noted.number:08d}.journal":
-        tally.faults[f"journal {damage(present[-1], chance, used=noted.length)}"] += 1
+        kind, path, used = "journal", present[-1], noted.length
     elif throw < 0.7 and len(present) > 1:
-        tally.faults[f"older journal {damage(chance.choice(present[:-1]), chance)}"] += 1
+        kind, path, used = "older journal", chance.choice(present[:-1]), None
     elif throw < 0.9 and len(checkpoints) > 1:
-        tally.faults[f"checkpoint {damage(checkpoints[-1], chance)}"] += 1
+        kind, path, used = "checkpoint", checkpoints[-1], None
     elif (state / MARK).exists():
-        tally.faults[f"mark {damage(state / MARK, chance)}"] += 1
+        kind, path, used = "mark", state / MARK, None
     else:
-        return False
-    return True
+        return ""
+    how, at = damage(path, chance, used=used)
+    tally.faults[f"{kind} {how}"] += 1
+    return f"{kind} {how}, {path.name} at byte {at} of {used or path.stat().st_size}"

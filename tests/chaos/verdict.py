@@ -110,11 +110,12 @@ def check_erased(found: Found, training: Training, erased_at: float) -> int:
 class Kill:
     """A death of the bridge. `back`: when the next could be reached, until when only the dead one's answers can arrive.
 
-    `told`: the next start reported acknowledged entries as lost.
+    `told`: the next start reported acknowledged entries as lost. `hurt`: what was damaged in between, in words.
     """
 
     back: float
     told: bool
+    hurt: str
 
 
 def check_damaged(found: Found, training: Training, kills: Sequence[Kill]) -> tuple[int, int]:
@@ -152,7 +153,7 @@ def _compare(counts: Counter[int], batches: Sequence[Noted], may_miss: set[int],
         assert len(times) == 1, f"{where}: half of the batch at step {batch.first} is there"
         [count] = times
         if count == 0 and batch.done is not None:
-            assert place in may_miss, f"{where}: the batch at step {batch.first} was acknowledged and is silently gone"
+            assert place in may_miss, f"{where}: batch {place} was acknowledged at {batch.done} and is silently gone"
             lost.add(place)
         assert count <= 1 or place in may_repeat, f"{where}: the batch at step {batch.first} is there {count} times"
     return lost
