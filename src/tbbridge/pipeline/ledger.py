@@ -421,7 +421,8 @@ class _Settling:
         if column.steps is not None and column.wall_times is not None:
             return column, steps
         wall_times = column.wall_times if column.wall_times is not None else np.full(count, self._now)
-        return replace(column, steps=steps, wall_times=wall_times), steps
+        # Not `replace`, which takes twice as long; and this is done for every column of every batch.
+        return ScalarColumns(column.tag, column.values, steps, wall_times, column.display_name, column.description), steps
 
     def _look_back(self, tag: str, steps: Int64s, before: int | None, path: str) -> None:
         """Count the steps that are below the one before them, and warn of the first."""
@@ -429,6 +430,8 @@ class _Settling:
         if len(steps) == 1:  # the commonest column by far
             if int(steps[0]) < previous:
                 self._regressed(f"{path}.scalars[tag={tag!a}].steps[0]", 1, 1, int(steps[0]), previous)
+            return
+        if int(steps[0]) >= previous and bool((steps[1:] >= steps[:-1]).all()):  # a third of the time that finding them takes
             return
         back = np.flatnonzero(steps < np.concatenate(([np.int64(previous)], steps[:-1])))  # no difference: it could overflow
         if len(back):
