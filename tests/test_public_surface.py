@@ -61,6 +61,7 @@ RUN = {
     "add_video": "(tag, frames, step=None, fps=4, wall_time=None, dataformats='NTCHW', *, clip=False)",
     "close": "()",
     "describe": "(tag, display_name='', description='')",
+    "finish": "(status='finished')",
     "log": "(message, level=20, logger='', wall_time=None)",
     "save": "()",
     "send": "()",

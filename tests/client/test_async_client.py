@@ -126,7 +126,7 @@ async def test_flush_raises_and_keeps_the_points() -> None:
 
 async def test_flush_tells_what_was_refused_and_what_was_dropped() -> None:
     with serve(status(422, detail="no such kind"), Script(hang=True)) as server:
-        async with AsyncClient(server.url, queue_max_points=100) as client:
+        async with AsyncClient(server.url, queue_max_points=100, spool_max_bytes=0) as client:
             run = client.run("r")
             run.add_scalar("a", 1, 0)
             with pytest.raises(Rejected, match="no such kind"):
@@ -143,7 +143,7 @@ async def test_flush_tells_what_was_refused_and_what_was_dropped() -> None:
 
 
 async def test_close_is_bounded_and_says_what_was_left(caplog: pytest.LogCaptureFixture) -> None:
-    client = AsyncClient(port=free_port())
+    client = AsyncClient(port=free_port(), spool_max_bytes=0)
     run = client.run("r")
     run.add_scalar("a", 1, 0)
     await client.close(timeout_s=0.05)
@@ -157,7 +157,7 @@ async def test_close_is_bounded_and_says_what_was_left(caplog: pytest.LogCapture
 
 async def test_close_does_not_wait_for_a_server_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
     with serve(Script(hang=True)) as server:
-        client = AsyncClient(server.url)
+        client = AsyncClient(server.url, spool_max_bytes=0)
         client.run("r").add_scalar("a", 1, 0)
         await client.close(timeout_s=0.1)
         assert len([task for task in asyncio.all_tasks() if task.get_name() == "tbbridge-sender"]) == 0

@@ -475,7 +475,7 @@ def test_a_pause_that_the_server_asked_for_is_not_cut_short_by_flush() -> None:
 
 
 def test_points_dropped_since_the_last_flush_are_raised_once() -> None:
-    with serve(Script(hang=True)) as server, Client(server.url, queue_max_points=100) as client:
+    with serve(Script(hang=True)) as server, Client(server.url, queue_max_points=100, spool_max_bytes=0) as client:
         run = client.run("r")
         run.add_scalar("a", -1, 0)
         run.send()
@@ -491,7 +491,7 @@ def test_points_dropped_since_the_last_flush_are_raised_once() -> None:
 
 
 def test_close_says_how_many_points_were_left(caplog: pytest.LogCaptureFixture) -> None:
-    client = Client(port=free_port())
+    client = Client(port=free_port(), spool_max_bytes=0)
     run = client.run("r")
     for step in range(7):
         run.add_scalar("a", 1, step)
@@ -689,7 +689,11 @@ if __name__ == "__main__":
 
 def python(program: str, url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], env={"TBBRIDGE_URL": url}, capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "error", "-c", program],
+        env={"TBBRIDGE_URL": url, "TBBRIDGE_SPOOL_MAX_BYTES": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 

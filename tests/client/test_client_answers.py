@@ -46,7 +46,7 @@ def test_an_answer_cut_short_is_tried_again_for_a_while() -> None:
     assert verdict.is_odd
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 409, 415, 422, 301, 204])
+@pytest.mark.parametrize("status", [400, 409, 415, 422, 301, 204])
 def test_everything_else_is_final(status: int) -> None:
     verdict = judge(answer(status, PROBLEM), 0)
     assert isinstance(verdict, Refused)
@@ -75,8 +75,16 @@ def test_what_is_no_bridge_is_called_so(wrong: Answer) -> None:
 
 def test_a_problem_in_json_is_read_too() -> None:
     verdict = judge(answer(401, b'{"title": "Unauthorized", "detail": "no token"}', "application/problem+json"), 0)
-    assert isinstance(verdict, Refused)
+    assert isinstance(verdict, Later)
     assert verdict.reason == "HTTP 401 Unauthorized: no token"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_is_not_let_in_keeps_what_was_logged(status: int) -> None:
+    verdict = judge(answer(status, PROBLEM), 0)
+    assert isinstance(verdict, Later)
+    assert verdict.is_denied
+    assert not verdict.is_odd
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ def purges(outbox: Outbox, tag: str) -> list[int | None]:
     """What the next body asks for, which carries one text."""
     outbox.backlog.add(Note(RUN, tag_name(tag), "x", 100, 1.0))
     outbox.all_due()
-    body = outbox.next_body()
-    assert body is not None
-    return [run.purge_step for run in body.runs]
+    sending = outbox.next_body()
+    assert sending is not None
+    assert sending.body is not None
+    return [run.purge_step for run in sending.body.runs]
 
 
 @pytest.mark.parametrize(("status", "again"), [(200, None), (413, 100)])

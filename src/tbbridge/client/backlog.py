@@ -14,7 +14,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat, starmap
 from typing import Any, NamedTuple, TypeAlias
@@ -85,7 +85,12 @@ class Load:
     notes: list[Note]
 
     def __len__(self) -> int:
-        return len(self.points) + len(self.notes)
+        return len(self.points) + _values(self.notes)
+
+
+def _values(notes: Iterable[Note]) -> int:
+    """How many of them are values: all but what is said of runs."""
+    return sum(not isinstance(note.content, RunStatus) for note in notes)
 
 
 class Backlog:
@@ -245,6 +250,11 @@ class Backlog:
         """Whether a queue is half full: its owner had better see to it."""
         return 2 * len(self.points) > self._max_points or 2 * self._notes_bytes > self._max_bytes
 
+    def noted_runs(self) -> set[RunName]:
+        """The runs of which values wait that are no scalars; a log record makes no run."""
+        with self._lock:
+            return {note.run for note in self._notes if not isinstance(note.content, LogRecord | RunStatus)}
+
     def ensure_sender(self) -> None:
         """Start the sender if there is none."""
         if self.keeps_nothing:
@@ -261,4 +271,5 @@ class Backlog:
     @property
     def waiting(self) -> int:
         """Values logged and not settled, those under way included."""
-        return len(self.points) + len(self._notes) + self._load_size
+        with self._lock:
+            return len(self.points) + _values(self._notes) + self._load_size

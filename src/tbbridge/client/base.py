@@ -162,7 +162,7 @@ class BaseClient(ABC, Generic[S]):
             raise Unavailable(f"this client of {self.address} is closed, and {outbox.backlog.waiting} points were left")
         if not settled:
             raise Unavailable(
-                f"{self.address} did not take all points within {timeout_s:g} s: {outbox.backlog.waiting} wait{outbox.kept}"
+                f"{self.address} did not take all points within {timeout_s:g} s: {outbox.waiting} wait{outbox.kept}"
                 f"{outbox.away}. "
                 "They are kept and sent when it does; is a tbbridge server running there?"
             )

@@ -53,9 +53,17 @@ def _runs_halved(whole: pb.WriteRequest) -> tuple[list[pb.RunBatch], list[pb.Run
         del getattr(second, name)[:middle]
     if second.scalars or second.summaries or second.logs:
         return [first], [second]
-    if len(run.scalars) != 1 or run.summaries or run.logs:
-        return None
-    return _column_halved(first, second, run)
+    # One of each at the most
+    if run.scalars and (run.summaries or run.logs):
+        del first.summaries[:], first.logs[:]
+        second.summaries.extend(run.summaries)
+        second.logs.extend(run.logs)
+        return [first], [second]
+    if run.summaries and run.logs:
+        del first.logs[:]
+        second.logs.extend(run.logs)
+        return [first], [second]
+    return _column_halved(first, second, run) if run.scalars else None
 
 
 def _column_halved(

@@ -56,7 +56,9 @@ class Client(BaseClient[ThreadSender]):
     def close(self, timeout_s: float = limits.CLIENT_CLOSE_TIMEOUT_S) -> None:
         """Send what is left, for at most `timeout_s`; spool the rest, and say so in the log. May be called twice.
 
-        Runs that did not say how they ended are finished. Later log calls raise RuntimeError. It never raises for the server's sake: call `flush` to know.
+        Runs that did not say how they ended are finished.
+
+        Later log calls raise RuntimeError. It never raises for the server's sake: call `flush` to know.
         """
         self._close(timeout_s, RunStatus.FINISHED)
 

@@ -113,7 +113,7 @@ class Outbox:
         self._body: Body | None = None
         self._sending: Sending | None = None
         self._posted_at: float | None = None
-        self._overflow = Overflow(self._place, self.shown, self.writer)
+        self._overflow = Overflow(self._place, self.shown, self.writer, for_others=self.is_offline)
         self._is_spooling = False
         self._statuses = RunStatuses()
         self._purges: dict[RunName, int] = {}
@@ -198,7 +198,7 @@ class Outbox:
         """All runs with values that did not say how they ended, have ended with `status`."""
         with self._names_lock:
             named = [series.run for series in self._table[self._own_series :]]
-        for run in dict.fromkeys((*named, *self._statuses.living)):
+        for run in dict.fromkeys((*named, *self.backlog.noted_runs(), *self._statuses.living)):
             if not self._statuses.has_ended(run):
                 self.end_run(run, status)
 
@@ -259,9 +259,14 @@ class Outbox:
         return "" if self._away_since is None else f"; it has been away for {self.away_s:.1f} s ({self._trouble})"
 
     @property
+    def waiting(self) -> int:
+        """Values that are not on the server, in memory and on disk."""
+        return self.backlog.waiting + self._overflow.values
+
+    @property
     def kept(self) -> str:
-        """For messages: what is on disk, if anything is."""
-        return f"; {self._overflow.values} more are in {self._overflow.path}" if self._overflow.values else ""
+        """For messages: where the points on disk are, if there are any."""
+        return f" (in {self._overflow.path})" if self._overflow.values else ""
 
     # --- what keeps points safe while the sender waits ------------------------------------------------------------------
 
@@ -405,7 +410,7 @@ class Outbox:
                 if isinstance(verdict, Smaller):
                     self._keep_purges(sending)
                 errors = verdict.errors if isinstance(verdict, Refused) else ()
-                self._refuse(len(sending), Refused(answer.status, verdict.reason, errors))
+                self._refuse(sending.count, Refused(answer.status, verdict.reason, errors))
             self._done(sending)
             return NO_PAUSE
 
@@ -435,7 +440,7 @@ class Outbox:
         self._tries += 1
         self._odd += verdict.is_odd
         if self._odd >= limits.CLIENT_ODD_ANSWERS_MAX:
-            self._refuse(len(sending), Refused(verdict.status, f"{verdict.reason} ({self._odd} tries)"))
+            self._refuse(sending.count, Refused(verdict.status, f"{verdict.reason} ({self._odd} tries)"))
             self._keep_purges(sending)
             self._done(sending)
             return NO_PAUSE
@@ -447,8 +452,8 @@ class Outbox:
             self.denied = verdict
             self._warn_once(
                 ("denied",),
-                f"{self.shown} does not let this program in ({verdict.reason}). Set TBBRIDGE_TOKEN, or token= of the client, to a "
-                "token that may write. What is logged is kept until then",
+                f"{self.shown} does not let this program in ({verdict.reason}). Set TBBRIDGE_TOKEN, or token= of the client, "
+                "to a token that may write. What is logged is kept until then",
             )
         if verdict.is_denied or self._tries >= limits.CLIENT_SPOOL_TRIES:
             self._is_spooling = True
@@ -476,8 +481,8 @@ class Outbox:
         self._is_spooling = not self._overflow.is_empty
 
     def _stored(self, sending: Sending, stored: Stored) -> None:
-        missing = 0 if stored.duplicate else max(0, len(sending) - stored.accepted)
-        self._sent += len(sending) - missing
+        missing = 0 if stored.duplicate else max(0, sending.count - stored.accepted)
+        self._sent += sending.count - missing
         if missing:
             errors = tuple(ItemError(self._named(sending, e.path), e.code, e.message) for e in stored.rejected)
             reason = f"{errors[0].path}: {errors[0].message}" if errors else "it did not say why"

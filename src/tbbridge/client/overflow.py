@@ -29,15 +29,13 @@ class Sending:
     is_beat: bool = False
     report: str = ""  # what the client says of itself along with it
 
-    def __len__(self) -> int:
-        return self.count
-
 
 class Overflow:
     """The spool of one client, if it has one."""
 
-    def __init__(self, place: SpoolPlace | None, shown: str, writer: str) -> None:
-        self._spool = None if place is None or place.max_bytes == 0 else Spool(place, shown, writer)
+    def __init__(self, place: SpoolPlace | None, shown: str, writer: str, *, for_others: bool) -> None:
+        has_none = place is None or place.max_bytes == 0
+        self._spool = None if place is None or has_none else Spool(place, shown, writer, for_others=for_others)
         self._parts: deque[bytes] = deque()  # of the head, if it was too large
 
     @property

@@ -221,7 +221,7 @@ class Run(KindCalls):
 
     save = send
 
-    def finish(self, status: str = RunStatus.FINISHED) -> None:
+    def finish(self, status: str = "finished") -> None:
         """Send what is left, say how the run ended ('finished' or 'failed'), and take no more; returns at once.
 
         The server lists it so. A run that ends in no such way, not even by the end of its program, is listed as lost.

@@ -51,15 +51,19 @@ class Entry:
 
 
 class Spool:
-    """The file of one client, made with the first body. Not thread-safe: the outbox holds its lock around every call."""
+    """The file of one client, made with the first body. Not thread-safe: the outbox holds its lock around every call.
 
-    def __init__(self, place: SpoolPlace, shown: str, writer: str) -> None:
+    `for_others`: this process never sends what is in it, and so need not remember what is where.
+    """
+
+    def __init__(self, place: SpoolPlace, shown: str, writer: str, *, for_others: bool = False) -> None:
         self.pending: deque[Entry] = deque()
         self.path = place.folder / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}-{writer[:12]}{SUFFIX}"
         self.max_bytes = place.max_bytes
         self.values = 0  # in all pending bodies
         self.total = 0  # values ever spooled
         self._shown = shown
+        self._for_others = for_others
         self._file: BinaryIO | None = None
         self._end = 0
         self._unsynced = False
@@ -79,7 +83,8 @@ class Spool:
         except OSError as error:
             self._tell(f"points cannot be spooled to {self.path.parent} ({error.strerror or error}); they wait in memory")
             return False
-        self.pending.append(Entry(seq, self._end - len(record), len(record), count, start))
+        if not self._for_others:
+            self.pending.append(Entry(seq, self._end - len(record), len(record), count, start))
         self.values += count
         self.total += count
         return True
@@ -120,13 +125,14 @@ class Spool:
         """Nobody appends any more: what is pending is left to `tbbridge sync`."""
         if self._file is None:
             return
-        if self.pending:
-            self.sync()
-            store_progress(self.path, self.pending[0].offset)
-            self._file.close()
-            self._file = None
-        else:
+        if not (self.pending or self._for_others):
             self._remove()
+            return
+        self.sync()
+        if self.pending:
+            store_progress(self.path, self.pending[0].offset)
+        self._file.close()
+        self._file = None
 
     def forget(self) -> None:
         """In a forked child: the file is the parent's."""
@@ -167,8 +173,9 @@ class Spool:
             self._room = min(self.max_bytes - held, disk)
         if self._room < size:
             self._tell(
-                f"the spool {self.path.parent} is full ({self.max_bytes} bytes are the most, {limits.CLIENT_SPOOL_DISK_LEFT_BYTES}"
-                " are left free on its disk); points wait in memory. `tbbridge sync` sends what older processes left there"
+                f"the spool {self.path.parent} is full (it may hold {self.max_bytes} bytes, and leaves "
+                f"{limits.CLIENT_SPOOL_DISK_LEFT_BYTES} free on its disk); points wait in memory. `tbbridge sync` sends what "
+                "older processes left there"
             )
             return False
         self._room -= size
@@ -239,7 +246,7 @@ def read_bodies(file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes | Dama
     A record whose bytes are wrong comes as `Damage`. Raises OSError.
     """
     if offset == 0:
-        offset = _behind_head(file)
+        offset = behind_head(file)
     while True:
         file.seek(offset)
         start = file.read(HEADER_BYTES)
@@ -260,6 +267,13 @@ def read_bodies(file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes | Dama
             yield offset, damage
         else:
             return
+
+
+def behind_head(file: BinaryIO) -> int:
+    """The offset of the first body; 0 while there is no head."""
+    file.seek(0)
+    found = read_frame(file.read(limits.SPOOL_HEAD_MAX_BYTES), 0)
+    return found.end if isinstance(found, Frame) else 0
 
 
 def load_progress(path: Path) -> int:
@@ -311,12 +325,6 @@ def remove(path: Path) -> None:
     """Delete a spool file that is sent, and what stands beside it."""
     path.unlink(missing_ok=True)
     path.with_suffix(SENT_SUFFIX).unlink(missing_ok=True)
-
-
-def _behind_head(file: BinaryIO) -> int:
-    file.seek(0)
-    found = read_frame(file.read(limits.SPOOL_HEAD_MAX_BYTES), 0)
-    return found.end if isinstance(found, Frame) else 0
 
 
 def _read_exactly(file: BinaryIO, size: int) -> bytes:

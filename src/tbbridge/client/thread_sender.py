@@ -1,7 +1,7 @@
 """The sender of `Client`: one daemon thread that waits, asks the outbox what to post, posts it, and tells the outbox.
 
-A second one has the outbox keep points safe on disk while the first is held up. All decisions are the outbox's; here is only the
-waiting. Log calls may ring the bell from anywhere, even from a finalizer that
+A second one has the outbox keep points safe on disk while the first is held up. All decisions are the outbox's; here is only
+the waiting. Log calls may ring the bell from anywhere, even from a finalizer that
 the garbage collector runs inside `ring` itself, so the bell is a SimpleQueue, the one primitive that is reentrant.
 """
 

@@ -48,6 +48,7 @@ class LoggerplexClient:
         local_logger_stream: 'stdout' or 'stderr'.
         local_logger_level: the lowest level that is printed, a name or a number.
         local_logger_format: what stands before the level and the message, in the `{}` style of logging, such as '{asctime} '.
+        token: the server's token, if it asks for one; left out: TBBRIDGE_TOKEN.
         local_logger_time_format: 'hms', 'dhms', ... or as for time.strftime; without a format, the time is printed.
 
     debug1 to debug9 and info1 to info9 are levels between, each also with fmt: `info5`, `debug3fmt`. No call raises because of
@@ -73,8 +74,9 @@ class LoggerplexClient:
         local_logger_level: int | str = logging.INFO,
         local_logger_format: str | None = None,
         local_logger_time_format: str | None = None,
+        token: str | None = None,
     ) -> None:
-        self._client = shared_client(find_address(host, port).url)
+        self._client = shared_client(find_address(host, port).url, token)
         self._run = self._client.run(client_id)
         level = read_level(local_logger_level) if isinstance(local_logger_level, str) else local_logger_level
         if local_logger_stream not in _STREAMS:

@@ -9,12 +9,12 @@ from weakref import WeakValueDictionary
 
 from tbbridge.client.client import Client
 
-_clients: WeakValueDictionary[str, Client] = WeakValueDictionary()
+_clients: WeakValueDictionary[tuple[str, str | None], Client] = WeakValueDictionary()
 
 
-def shared_client(url: str) -> Client:
-    """The client of this address, as `find_address` gives it; keep it, or a run of it, as long as you log."""
-    client = _clients.get(url)
+def shared_client(url: str, token: str | None = None) -> Client:
+    """The client of this address, as `find_address` gives it, and token; keep it, or a run of it, as long as you log."""
+    client = _clients.get((url, token))
     if client is None:  # two threads at once may each make one: both work, and the table keeps the later
-        client = _clients[url] = Client(url)
+        client = _clients[url, token] = Client(url, token=token)
     return client

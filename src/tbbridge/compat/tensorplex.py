@@ -31,12 +31,14 @@ class TensorplexClient:
     PUT /api/v1/groups, a settings file, or `tbbridge groups --put`); values of a member that they do not know are refused, and
     that is said in the log and by `flush`. All clients of one process and address share a connection.
 
-    Raises `InvalidItem`, a ValueError, for a client_id without exactly one `/`.
+    `token`: the server's, if it asks for one; left out: TBBRIDGE_TOKEN. Raises `InvalidItem`, a ValueError, for a client_id
+    without exactly one `/`.
     """
 
-    def __init__(self, client_id: str, host: str | None = None, port: int | None = None) -> None:
+    def __init__(self, client_id: str, host: str | None = None, port: int | None = None, *, token: str | None = None) -> None:
         self._url = find_address(host, port).url
-        self._client = shared_client(self._url)
+        self._token = token
+        self._client = shared_client(self._url, token)
         self._member = self._client.member(client_id)
 
     @property
@@ -121,7 +123,7 @@ class TensorplexClient:
         folder = Path(json_dir).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
         taken: set[str] = set()
-        with Remote(self._url) as remote:
+        with Remote(self._url, token=self._token) as remote:
             groups = remote.groups()
             for run in (entry["run"] for entry in remote.runs()):
                 if not _is_of(groups, run):

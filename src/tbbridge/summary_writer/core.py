@@ -11,7 +11,7 @@ import math
 import os
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import time as now
 from types import TracebackType
@@ -73,6 +73,9 @@ class Destination(Protocol):
     def close(self) -> None:
         """The same, and let go of all resources."""
 
+    def fail(self) -> None:
+        """`close`, because of an exception."""
+
     def reopen(self) -> None:
         """Be ready again after `close`."""
 
@@ -93,6 +96,8 @@ class Core:
         filename_suffix: str,
         write_to_disk: bool,
         run: str | None,
+        token: str | None = None,
+        mode: str | None = None,
     ) -> None:
         max_queue = 10 if max_queue is None else max_queue
         flush_secs = 120.0 if flush_secs is None else flush_secs
@@ -105,6 +110,9 @@ class Core:
         self.purge_step = None if purge_step is None else step_of(purge_step)
         self._export = ScalarExport()
         place = find_place(logdir, run, comment)
+        if isinstance(place, Path) and not (token is None and mode is None):
+            named = "token" if mode is None else "mode"
+            raise InvalidItem(named, f"{named} is for a bridge, and logdir is the folder {str(place)!a}; leave it out", named)
         self._destination: Destination
         if isinstance(place, Path):
             self.logdir = str(place) if logdir is None or not str(logdir) else str(os.fspath(logdir))
@@ -123,7 +131,9 @@ class Core:
         else:
             from tbbridge.summary_writer.remote import RemoteDestination  # httpx comes with it
 
-            remote = RemoteDestination(place.address, place.run, flush_secs=flush_secs, purge_step=self.purge_step)
+            remote = RemoteDestination(
+                place.address, place.run, flush_secs=flush_secs, purge_step=self.purge_step, token=token, mode=mode
+            )
             self.logdir = remote.shown
             self._destination = remote
         self._attach()
@@ -281,11 +291,14 @@ class Core:
         """`flush`, and let go of files, thread and connection. May be called twice; logging again reopens."""
         if self._is_closed:
             return
+        self._close(self._destination.close)
+
+    def _close(self, close: Callable[[], None]) -> None:
         self._is_closed = True
         # Log calls then come by the slow path, which reopens.
         self._series.clear()
         self._sub_series.clear()
-        self._destination.close()
+        close()
 
     def reopen(self) -> None:
         """Go on after `close`, in a new event file of the same folder. Does nothing to an open writer."""
@@ -302,6 +315,8 @@ class Core:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None and not self._is_closed:
+            self._close(self._destination.fail)
         self.close()
 
     def __repr__(self) -> str:

@@ -66,9 +66,21 @@ class GlobalSummaryWriter:
         coalesce_process: bool = True,  # noqa: ARG002 - tensorboardX's; it has no effect there either
         *,
         run: str | None = None,
+        token: str | None = None,
+        mode: str | None = None,
     ) -> None:
         self.smw = SummaryWriter(
-            logdir, comment, purge_step, max_queue, flush_secs, filename_suffix, write_to_disk, log_dir, run=run
+            logdir,
+            comment,
+            purge_step,
+            max_queue,
+            flush_secs,
+            filename_suffix,
+            write_to_disk,
+            log_dir,
+            run=run,
+            token=token,
+            mode=mode,
         )
         self._steps: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()

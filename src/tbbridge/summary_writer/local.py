@@ -26,7 +26,7 @@ from tbbridge.client.backlog import Load, Note, Point
 from tbbridge.client.packing import Parcel, Series, columns, prepare
 from tbbridge.errors import WriteFailed
 from tbbridge.kinds import Embedding
-from tbbridge.model import LogRecord, RunBatch, RunName, ScalarColumns, Summary, run_name, tag_name
+from tbbridge.model import LogRecord, RunBatch, RunName, RunStatus, ScalarColumns, Summary, run_name, tag_name
 from tbbridge.summary_writer.files import LocalFiles
 
 logger = logging.getLogger("tbbridge.summary_writer")
@@ -152,6 +152,8 @@ class LocalDestination:
         if failure is not None:
             raise WriteFailed(f"{failure.message}. The writer is closed, and what waited is lost") from failure.__cause__
 
+    fail = close
+
     def reopen(self) -> None:
         """Begin a new event file now, if `close` ended the last one."""
         with self._io_lock, self._told():
@@ -167,7 +169,13 @@ class LocalDestination:
         else:
             self._orders.put(_CLOSE)
 
-    def drain_at_exit(self, deadline: float) -> None:  # noqa: ARG002 - lifecycle.py's interface
+    def drain_at_exit(
+        self,
+        deadline: float,  # noqa: ARG002 - lifecycle.py's interface, these three
+        status: RunStatus = RunStatus.FINISHED,  # noqa: ARG002
+        *,
+        is_main_stopped: bool = False,  # noqa: ARG002
+    ) -> None:
         """`close` for a writer that the program did not close; writing a local file takes no deadline."""
         try:
             self.close()
@@ -177,6 +185,8 @@ class LocalDestination:
     def hurry(self) -> None:
         """Write soon."""
         self._orders.put(_WRITE)
+
+    keep_safe = hurry
 
     def forget(self) -> None:
         """In a forked child: what waits is the parent's to write, and so are its files; the next value begins our own."""

@@ -41,4 +41,4 @@ class Nowhere:
     def rise(self) -> None:
         """Has nothing to do, as all that follow."""
 
-    flush = close = reopen = end = rise
+    flush = close = fail = reopen = end = rise

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from tbbridge.client.backlog import Backlog
 from tbbridge.client.client import Client
-from tbbridge.model import RunName, run_name
+from tbbridge.model import RunName, RunStatus, run_name
 
 
 class RemoteDestination:
     """Sends to the bridge at `address` (None: TBBRIDGE_URL), as the run `run`. It does not connect here."""
 
-    def __init__(self, address: str | None, run: str, *, flush_secs: float, purge_step: int | None) -> None:
+    def __init__(
+        self,
+        address: str | None,
+        run: str,
+        *,
+        flush_secs: float,
+        purge_step: int | None,
+        token: str | None = None,
+        mode: str | None = None,
+    ) -> None:
         self._base = run_name(run)
+        self._token, self._mode = token, mode
         self._address = address
         self._interval_s = flush_secs
         self._purge_step = purge_step
@@ -21,7 +31,7 @@ class RemoteDestination:
 
     def reopen(self) -> None:
         """A new client; series numbers begin anew."""
-        self._client = Client(self._address, flush_interval_s=self._interval_s)
+        self._client = Client(self._address, flush_interval_s=self._interval_s, token=self._token, mode=self._mode)
         self._client.run(self._base)
 
     @property
@@ -57,6 +67,11 @@ class RemoteDestination:
 
     def close(self) -> None:
         """Send what is left; says in the log what could not be sent."""
+        self._client.close()
+
+    def fail(self) -> None:
+        """The same; an exception ended the runs."""
+        self._client.outbox.end_runs(RunStatus.FAILED)
         self._client.close()
 
     def end(self) -> None:

@@ -33,6 +33,8 @@ class SummaryWriter(Pictures, Plots, AboutTheRun):
         log_dir: torch's name for `logdir`.
         comet_config: tensorboardX's; not supported.
         run: the run's name at a bridge that `logdir` gives without one.
+        token: the bridge's token, if it asks for one; left out: TBBRIDGE_TOKEN.
+        mode: of the way to a bridge: 'online', 'offline' or 'disabled', as for `Client`; left out: TBBRIDGE_MODE.
 
     Log calls cost about a quarter of a microsecond for a scalar and may come from any thread; a forked child goes on in a file
     of its own. They raise `InvalidItem` (a ValueError) for what is wrong in the call, and `WriteFailed` (an OSError) while the
@@ -52,6 +54,8 @@ class SummaryWriter(Pictures, Plots, AboutTheRun):
         comet_config: Mapping[str, object] | None = None,
         *,
         run: str | None = None,
+        token: str | None = None,
+        mode: str | None = None,
     ) -> None:
         super().__init__(
             log_dir if logdir is None else logdir,
@@ -62,6 +66,8 @@ class SummaryWriter(Pictures, Plots, AboutTheRun):
             filename_suffix,
             write_to_disk,
             run,
+            token,
+            mode,
         )
         if comet_config is not None and not comet_config.get("disabled", False):
             logger.warning("comet_config is not supported: nothing is sent to Comet")
