@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -26,12 +27,13 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tbbridge.events.embeddings import encode_embedding
 from tbbridge.events.encode import encode_run
 from tbbridge.events.summaries import encode_file_start
-from tbbridge.events.tfrecord import Frame, frame, read_frame
+from tbbridge.events.tfrecord import End, Frame, frame, read_frame
 from tbbridge.logs.lines import encode_record
 from tbbridge.logs.names import log_path
 from tbbridge.model import PROJECTOR_CONFIG, Embedding, LogRecord, RunBatch, RunName, ScalarColumns, run_name, tag_name
 from tbbridge.server.app import build_app
 from tbbridge.server.settings import ServerSettings
+from tbbridge.wire.json_v1_schema import WRITE_EXAMPLE
 
 RUN = run_name("stranger")
 KINDS = (
@@ -65,6 +67,14 @@ class Reading:
             transport = httpx.ASGITransport(self.app)  # an answer that breaks off raises here
             async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
                 return [await client.get(path, params=query) for path, query in questions]  # type: ignore[arg-type]
+
+        return self.runner.run(ask())
+
+    def post(self, path: str, body: bytes, **query: object) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
+                return await client.post(path, content=body, params=query, headers={"content-type": "application/json"})  # type: ignore[arg-type]
 
         return self.runner.run(ask())
 
@@ -145,18 +155,18 @@ def test_every_value_that_an_event_file_can_hold_is_read_or_refused(reading: Rea
         shutil.rmtree(reading.logdir / RUN)
 
 
-def ask_everything(reading: Reading, tags: list[str]) -> None:
-    questions: list[tuple[str, dict[str, object]]] = [("/api/v1/runs", {}), ("/api/v1/runs", {"run": RUN})]
-    questions += [("/api/v1/export", {"run": RUN, "format": kind}) for kind in ("csv", "jsonl", "tensorboard-json")]
+def ask_everything(reading: Reading, tags: list[str], run: str = RUN) -> None:
+    questions: list[tuple[str, dict[str, object]]] = [("/api/v1/runs", {}), ("/api/v1/runs", {"run": run})]
+    questions += [("/api/v1/export", {"run": run, "format": kind}) for kind in ("csv", "jsonl", "tensorboard-json")]
     questions += [
-        (f"/api/v1/{kind}", {"run": RUN, "tag": tag}) for kind in ("scalars", "blob", *KINDS) for tag in sorted(set(tags))
+        (f"/api/v1/{kind}", {"run": run, "tag": tag}) for kind in ("scalars", "blob", *KINDS) for tag in sorted(set(tags))
     ]
     questions += [
-        ("/data/scalars", {"xp": RUN, "name": tags[0]}),
-        ("/data/histograms", {"xp": RUN, "name": tags[0]}),
-        ("/data", {"xp": RUN}),
+        ("/data/scalars", {"xp": run, "name": tags[0]}),
+        ("/data/histograms", {"xp": run, "name": tags[0]}),
+        ("/data", {"xp": run}),
     ]
-    questions += [(f"/api/v1/{kind}", {"run": RUN}) for kind in ("graphs", "hparams", "custom_scalars", "archive")]
+    questions += [(f"/api/v1/{kind}", {"run": run}) for kind in ("graphs", "hparams", "custom_scalars", "archive")]
     for (path, query), answer in zip(questions, reading.ask_all(*questions), strict=True):
         assert answer.status_code < 500, (path, query, answer.text)
         if answer.headers["content-type"] == "application/json":
@@ -190,6 +200,40 @@ def test_a_run_of_which_a_file_was_damaged_is_read_as_far_as_it_is_whole(
         ask_everything(reading, ["loss", "words", "image", "numbers"])
     finally:
         shutil.rmtree(reading.logdir / RUN)
+
+
+REQUESTS: list[dict[str, Any]] = [{"runs": [{"run": RUN, "summaries": [one]}]} for one in WRITE_EXAMPLE["runs"][0]["summaries"]]
+REQUESTS += [WRITE_EXAMPLE, {"runs": [{"run": RUN, "scalars": WRITE_EXAMPLE["runs"][0]["scalars"] * 2, "purge_step": 3}]}]
+
+
+@fuzz("writes read back", examples=40, weight=2)
+@given(st.lists(spoiled(st.sampled_from(REQUESTS)), min_size=1, max_size=3), st.booleans())
+def test_whatever_is_taken_is_written_so_that_tensorboard_and_our_own_readers_can_read_it(
+    reading: Reading, requests: list[object], partial: bool
+) -> None:
+    """No write that is taken makes a file that is damaged, empty or asked for in vain."""
+    for request in requests:
+        answer = reading.post("/api/v1/write", json.dumps(request).encode(), ack="written", partial=partial)
+        assert answer.status_code in (200, 400, 413, 422), answer.text
+    files = [path for path in reading.logdir.rglob("*tfevents*") if path.is_file()]
+    runs = {str(path.parent.relative_to(reading.logdir)) for path in files}
+    try:
+        for path in files:
+            data, at = path.read_bytes(), 0
+            while isinstance(record := read_frame(data, at), Frame):
+                Event.FromString(bytes(record.payload))
+                at = record.end
+            assert isinstance(record, End)
+        listed = {info["run"] for info in reading.ask_all(("/api/v1/runs", {}))[0].json()["runs"]}
+        assert listed >= runs  # what other programs delete, as this test does, is missed later
+        for run in runs:
+            (info,) = reading.ask_all(("/api/v1/runs", {"run": run}))
+            tags = [tag["tag"] for tag in info.json()["runs"][0]["tags"]]
+            ask_everything(reading, tags[:3] or ["none"], run)
+    finally:
+        for path in reading.logdir.iterdir():
+            if path.name != ".tbbridge":
+                shutil.rmtree(path)
 
 
 LOG = b"".join(encode_record(LogRecord(f"line {number}\n  more", 20, "train.loop", 1.7e9 + number)) for number in range(6))
