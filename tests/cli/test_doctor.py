@@ -5,6 +5,7 @@ And it changes nothing: every test compares the folder before and after.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -241,3 +242,12 @@ async def test_people_get_lines_with_what_to_do(killed: Path, capsys: pytest.Cap
     assert "damaged at byte" in lines[problem]
     assert "-> " in lines[problem + 1]
     assert lines[-1] == "1 problem"
+
+
+async def test_a_start_while_somebody_looks_is_not_refused(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To know if the lock is held, it is shared for an instant, in which a bridge may want to take it."""
+    fd = os.open(killed / ".tbbridge" / "lock", os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    monkeypatch.setattr("tbbridge.pipeline.lock.time.sleep", lambda _: fcntl.flock(fd, fcntl.LOCK_UN))
+    await (await open_pipeline(killed)).close()
+    os.close(fd)
