@@ -1,4 +1,4 @@
-"""All benchmarks as one table, or those named (`python -m benchmarks encoder client post`). Five minutes."""
+"""All benchmarks as one table, or those named (`python -m benchmarks encoder client post`). Quarter of an hour."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ from typing import Protocol, cast
 
 from benchmarks.table import Row, print_table
 
-NAMES = ("encoder", "client", "summary_writer", "post", "guard", "dialects", "reading")
+NAMES = (
+    "encoder",
+    "client",
+    "summary_writer",
+    "post",
+    "guard",
+    "dialects",
+    "reading",
+    "overload",
+    "clients_1000",
+    "replay",
+    "soak",
+)
 
 
 class Benchmark(Protocol):
