@@ -294,14 +294,12 @@ def _path(logdir: Path, veiled: dict[str, Path], run: Run) -> Path:
 
 
 def _left_from_damage(seen: Inspection, state: Path) -> None:
-    for path in sorted(state.glob("*.damaged")):
-        seen.add(
-            Level.NOTE,
-            "damage",
-            f"{path} ({_size(path.stat().st_size)}) was found damaged by an earlier start and kept aside",
-            "delete it when nobody needs it for an inquiry",
-            at=path,
-        )
+    left = sorted(state.glob("*.damaged"))
+    if left:
+        size = sum(path.lstat().st_size for path in left)
+        names = ", ".join(path.name for path in left[:_SHOWN]) + (", ..." if len(left) > _SHOWN else "")
+        message = f"{len(left)} files ({_size(size)}) that earlier starts found damaged and kept aside in {state}: {names}"
+        seen.add(Level.NOTE, "damage", message, "delete them when nobody needs them for an inquiry", at=state)
 
 
 def _veils(seen: Inspection) -> None:
