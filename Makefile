@@ -27,7 +27,7 @@ lint: .venv/.installed-dev  ## check style, format and types
 	$(BIN)/mypy --strict
 
 fuzz: .venv/.installed-dev  ## try random inputs for MINUTES (default 5), and print what was tried (ARGS go to pytest)
-	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/fuzz --timeout 0 -n $(TEST_WORKERS) --dist load $(ARGS)
+	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/fuzz --timeout 0 -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
 chaos: .venv/.installed-dev  ## kill, cut and fill everything for MINUTES (default 5), and print what was checked (CHAOS_SEED=n begins there)
 	CHAOS_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/chaos --timeout 0 $(ARGS)
