@@ -287,7 +287,7 @@ def test_a_repeat_has_the_same_number_and_a_new_batch_the_next() -> None:
         client.flush()
         run.add_scalar("a", 2)
         client.flush()
-    assert [seq for _, seq in server.requests] == [1, 1, 1, 2]
+    assert [seq for _, seq in server.requests] == [1, 1, 1, 2, 3]  # the last one says that the run is finished
     assert len({writer for writer, _ in server.requests}) == 1
     assert server.repeats == 2
 
@@ -404,7 +404,7 @@ def test_a_warning_of_the_server_is_logged_once_for_each_tag(caplog: pytest.LogC
         for tag in ("a", "a", "b"):
             run.add_scalar(tag, 1, 0)
             client.flush()
-    said = [record.message for record in caplog.records]
+        said = [record.message for record in caplog.records]
     assert [line.partition("about ")[2] for line in said] == [
         f"runs[run='r'].scalars[tag='{tag}']: it goes back" for tag in "acb"
     ]

@@ -181,6 +181,7 @@ async def test_runs_are_listed_with_what_they_hold(client):
         "last_step": 9,
         "first_wall_time": 5.0,
         "last_wall_time": 30.0,
+        "status": None,
         "tags": None,
     }
     (one,) = (await client.get("/api/v1/runs", params={"run": "b/ä,lr=1e-3"})).json()["runs"]

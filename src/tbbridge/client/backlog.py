@@ -219,13 +219,16 @@ class Backlog:
             late = (self.points and self._removed.points < due.points) or (self._notes and self._removed.notes < due.notes)
             if not (full or late):
                 return None
+            points = self._pop(min(len(self.points), self._batch_points))
             notes: list[Note] = []
             size = 0
             while self._notes and size < self._batch_bytes:
+                if self.points and isinstance(self._notes[0].content, RunStatus):
+                    break  # how a run ended comes behind all its points
                 notes.append(self._notes.popleft())
                 size += notes[-1].size_bytes
             self._notes_bytes -= size
-            load = Load(self._pop(min(len(self.points), self._batch_points)), notes)
+            load = Load(points, notes)
             self._load_start = self._removed
             self._load_size = len(load)
             self._remove(Mark(len(load.points), len(notes)))

@@ -30,7 +30,7 @@ from tbbridge.client.packing import Body, Parcel, Series
 from tbbridge.client.statuses import RunStatuses
 from tbbridge.errors import ItemError, ItemWarning, PointsLost, Rejected, TBBridgeError
 from tbbridge.groups import MemberName
-from tbbridge.model import RunName, RunStatus, TagName, tag_name
+from tbbridge.model import LogRecord, RunName, RunStatus, TagName, tag_name
 
 logger = logging.getLogger("tbbridge.client")
 
@@ -381,11 +381,16 @@ class Outbox:
                 )
             for error in wrong:
                 self._refuse(1, Refused(error.status, error.message, (error.at(""),)))
+            parcel = replace(parcel, ends=self._statuses.worth_telling(parcel.ends, lambda: self._runs_in(parcel)))
             if len(parcel) or parcel.ends:
                 self._parcels.append(parcel)
                 return True
             self.backlog.settle()
         return False
+
+    def _runs_in(self, parcel: Parcel) -> set[RunName]:
+        found = {run for run, value in parcel.summaries if not isinstance(value, LogRecord)}
+        return found | {self._table[series].run for series in {point[0] for point in parcel.points}}
 
     def failed(self, reason: str) -> Pause:
         """The request may or may not have arrived, and no answer will come."""

@@ -6,6 +6,7 @@ Knows names and times only; outbox.py sends what this says.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Mapping
 
 from tbbridge import limits
 from tbbridge.model import RunName, RunStatus
@@ -17,6 +18,7 @@ class RunStatuses:
     def __init__(self) -> None:
         self._said: dict[RunName, float] = {}  # when the server was last told that the run lives
         self._ended: set[RunName] = set()
+        self._seen: set[RunName] = set()
 
     def begin(self, run: RunName) -> None:
         """The run is logged to, perhaps again."""
@@ -33,10 +35,19 @@ class RunStatuses:
 
     def said(self, run: RunName) -> RunStatus | None:
         """What to send with values of this run."""
+        self._seen.add(run)
         if run in self._ended:
             return None
         self._said[run] = time.monotonic()
         return RunStatus.RUNNING
+
+    def worth_telling(
+        self, ends: Mapping[RunName, RunStatus], here: Callable[[], Iterable[RunName]]
+    ) -> dict[RunName, RunStatus]:
+        """Without those of runs that never had a value, neither before nor `here`, where the ends are told."""
+        unseen = ends.keys() - self._seen
+        unseen -= set(here()) if unseen else set()
+        return {run: status for run, status in ends.items() if run not in unseen}
 
     def silent(self) -> list[RunName]:
         """Runs that should show that they live; those whose time comes soon are told along with one that is due."""
