@@ -18,6 +18,7 @@ import uuid
 import weakref
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Protocol
 
 from tbbridge import limits
@@ -381,7 +382,7 @@ class Outbox:
                 )
             for error in wrong:
                 self._refuse(1, Refused(error.status, error.message, (error.at(""),)))
-            parcel = replace(parcel, ends=self._statuses.worth_telling(parcel.ends, lambda: self._runs_in(parcel)))
+            parcel = replace(parcel, ends=self._statuses.worth_telling(parcel.ends, partial(self._runs_in, parcel)))
             if len(parcel) or parcel.ends:
                 self._parcels.append(parcel)
                 return True
