@@ -18,6 +18,11 @@ def value_at(tag: str, step: int) -> float:
     return float(zlib.crc32(f"{tag}/{step}".encode()) % 2**24)
 
 
+def log_line(tag: str, number: int) -> str:
+    """The message that a batch brings besides its points: the first has number 1."""
+    return f"batch of {tag} number {number} end"
+
+
 class Notes:
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

@@ -1,6 +1,7 @@
 """A writer in JSON with numbers of its own, run as a process: sends batch after batch, each until it is acknowledged.
 
-Arguments: URL, tag, notes file, stop file, seed, acknowledgement, and the runs, each of which gets the same steps of two tags.
+Arguments: URL, tag, notes file, stop file, seed, acknowledgement, and the runs, each of which gets the same steps of two tags,
+the first one a log record for each batch too.
 Exits 0 when the stop file is there and the last batch is acknowledged, 1 if the bridge refuses one for good.
 """
 
@@ -15,7 +16,7 @@ import urllib.parse
 import uuid
 from pathlib import Path
 
-from positions import Notes, value_at
+from positions import Notes, log_line, value_at
 
 TRY_AGAIN = {408, 429, 500, 502, 503, 504, 507}
 
@@ -60,7 +61,9 @@ def main(url: str, tag: str, notes_path: str, stop: str, seed: str, ack: str, *r
             {"tag": name, "steps": steps, "values": [value_at(name, step) for step in steps]}
             for name in (f"{tag}/x", f"{tag}/y")
         ]
-        body = json.dumps({"writer": writer, "seq": seq, "runs": [{"run": run, "scalars": columns} for run in runs]})
+        parts: list[dict[str, object]] = [{"run": run, "scalars": columns} for run in runs]
+        parts[0]["logs"] = [{"message": log_line(tag, seq)}]
+        body = json.dumps({"writer": writer, "seq": seq, "runs": parts})
         notes.begin(position, count)
         sender.send(body.encode())
         notes.done()

@@ -25,7 +25,7 @@ from pathlib import Path
 from bad_proxy import BadProxy
 from processes import PATIENCE_S, Process, TensorBoard, environment, tensorboard, until
 from tallies import Tally
-from verdict import Training, check_erased, check_exact, check_moved, read_series
+from verdict import Training, check_erased, check_exact, check_logged, check_moved, read_series
 
 HERE = Path(__file__).parent
 _SEGMENT = re.compile(r"\d{8,}\.journal")
@@ -288,6 +288,8 @@ class Storm:
                     self.tally.points += check_moved(found, life)
                 else:
                     self.tally.points += check_exact(found, life)
+                    if life.whole:
+                        self.tally.records += check_logged(self.logdir, found, life)
         assert self.bridge.lines("acknowledged entries are lost") == [], "an alarm, and nothing was lost"
         assert self.bridge.lines("Traceback|unexpected error") == [], "\n".join(self.bridge.lines(""))
         self.tally.faults.update(self.proxy.faults)

@@ -15,6 +15,7 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     points: int = 0
     batches: int = 0
+    records: int = 0
     lost_and_told: int = 0
     failures: int = 1
 
@@ -35,6 +36,8 @@ def summary() -> list[str]:
         lines.append(
             f"  {sum(tally.points for tally in here):>9,}  POINTS CHECKED, in {sum(t.batches for t in here):,} batches"
         )
+        if any(tally.records for tally in here):
+            lines.append(f"  {sum(tally.records for tally in here):>9,}  log records checked")
         if any(tally.lost_and_told for tally in here):
             lines.append(f"  {sum(t.lost_and_told for t in here):>9,}  batches lost to damage, each told by file and offset")
         failed = [tally.seed for tally in here if tally.failures]

@@ -5,6 +5,7 @@ The files are read with TensorBoard's own message class and none of our code.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import Counter
 from collections.abc import Sequence
@@ -73,6 +74,18 @@ def check_exact(found: Found, training: Training) -> int:
         assert lengths <= {acknowledged, begun}, f"{training.tag}: half a batch is there"
         assert len(lengths) == 1, f"{training.tag}: a batch is in some of its series only"
     return sum(len(found.get((run, tag), [])) for run in training.runs for tag in training.tags)
+
+
+def check_logged(logdir: Path, found: Found, training: Training) -> int:
+    """The log has one record for each batch that is there, once and in order. Returns the records."""
+    first = logdir / ".tbbridge" / "logs" / f"{training.runs[0]}.log"
+    files = [first, *sorted(first.parent.glob(first.name + ".*"), key=lambda path: int(path.suffix[1:]))]
+    text = "".join(path.read_text() for path in files if path.exists())
+    numbers = [int(number) for number in re.findall(f"batch of {re.escape(training.tag)} number (\\d+) end", text)]
+    length = len(found.get((training.runs[0], training.tags[0]), []))
+    present = sum(batch.first < length for batch in training.batches)
+    assert numbers == list(range(1, present + 1)), f"{training.tag}: {present} batches, and {len(numbers)} log records"
+    return present
 
 
 def check_positions(run: str, tag: str, series: Series, count: int) -> None:
