@@ -91,6 +91,16 @@ async def test_every_point_is_a_row(filled, form, parse, monkeypatch):
     check(parse(await export(filled, format=form, tag="acc")), {"b/c,d": {"acc": SENT["b/c,d"]["acc"]}})
 
 
+@pytest.mark.parametrize("tags", [["loss", "acc"], ["acc", "loss", "acc"]])
+async def test_of_several_tags_none_is_left_out(filled, tags):
+    """`tbbridge export --tag loss --tag acc` once gave the last one only, and said nothing."""
+    wanted = {run: {tag: points for tag, points in held.items() if tag in tags} for run, held in SENT.items()}
+    check(from_csv(await export(filled, tag=tags)), wanted)
+    check(from_jsonl(await export(filled, format="jsonl", tag=tags)), wanted)
+    shown = json.loads(await export(filled, format="tensorboard-json", tag=tags))
+    assert set(shown) == {f"{run}/{tag}" for run, held in wanted.items() for tag in held}
+
+
 @pytest.mark.parametrize("held", [1, 5, 31, 1000])
 async def test_tensorboardx_json_has_each_series_once_whatever_fits_in_memory(filled, monkeypatch, held):
     monkeypatch.setattr(limits, "EXPORT_HELD_POINTS", held)
@@ -129,6 +139,8 @@ async def test_no_runs_are_no_points(client, form, text):
         ({"run": "a", "tag": "los", "format": "tensorboard-json"}, 404, "did you mean 'loss'"),
         ({"run": "a", "tag": "note"}, 404, "kind text"),
         ({"tag": "nowhere"}, 404, "none of 2 runs"),
+        ({"tag": ["loss", "nowhere"]}, 404, "'nowhere'"),
+        ({"format": ["csv", "jsonl"]}, 422, "format: this parameter comes 2 times"),
         ({"run": "../a"}, 422, "'..'"),
         ({"format": "xml"}, 422, "format"),
         ({"max_points": "2"}, 422, "no such parameter"),
@@ -167,7 +179,7 @@ def test_a_large_tag_is_never_held_as_a_whole(tmp_path, monkeypatch):
     with SummaryWriter(str(tmp_path / "x")) as writer:
         for step in range(2000):
             writer.add_scalar("loss", step, step)
-    pieces = list(export_tensorboard_json(Catalog(tmp_path), ["x"], None))
+    pieces = list(export_tensorboard_json(Catalog(tmp_path), ["x"], ()))
     assert max(map(len, pieces)) < 10_000
     assert [point[1] for point in json.loads(b"".join(pieces))["x/loss"]] == list(range(2000))
 

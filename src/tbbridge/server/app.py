@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,6 +27,7 @@ from tbbridge.server import docs_page, openapi
 from tbbridge.server.answers import form_of_scope, http_problem, problem
 from tbbridge.server.edge import Edge
 from tbbridge.server.guard import own_names
+from tbbridge.server.queries import refuse_repeats
 from tbbridge.server.routes import groups, logs, manage, operate, read, read_export, read_values, shared, write
 from tbbridge.server.service import Service
 from tbbridge.server.settings import ServerSettings
@@ -96,9 +97,17 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
         docs_url=None,  # docs_page.py has both, without scripts of others
         redoc_url=None,
         openapi_url=None,
+        dependencies=[Depends(refuse_repeats)],
     )
     app.state.service = service
-    app.add_middleware(Edge, totals=service.totals, guard=service.guard, under_way=service.under_way, refused=service.refused)
+    app.add_middleware(
+        Edge,
+        totals=service.totals,
+        guard=service.guard,
+        under_way=service.under_way,
+        refused=service.refused,
+        direct=service.direct,
+    )
     app.add_exception_handler(TBBridgeError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_query)
     app.add_exception_handler(HTTPException, _answer_http)

@@ -20,11 +20,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tbbridge import limits
-from tbbridge.errors import InvalidItem, TBBridgeError, Unready, UnsupportedMedia
+from tbbridge.errors import InvalidItem, InvalidQuery, TBBridgeError, Unready, UnsupportedMedia
 from tbbridge.model import Batch
 from tbbridge.server import request_ids
 from tbbridge.server.answers import Answer, Headers
 from tbbridge.server.bodies import BodyHead, body_of, read_head
+from tbbridge.server.queries import repeats_in
 from tbbridge.server.routes.write import DirectRoute
 from tbbridge.server.service import Service
 
@@ -101,7 +102,7 @@ def add_route(app: FastAPI, path: str, handlers: Mapping[str, Handler], refusal:
 
 
 def query_of(scope: Scope) -> Mapping[str, str]:
-    """The query's parameters; of one that comes twice the first. Raises `InvalidItem`."""
+    """The query's parameters, each of which comes once. Raises `InvalidItem` and `InvalidQuery`."""
     raw: bytes = scope["query_string"]
     return _kept_query(raw) if len(raw) <= limits.QUERY_KEPT_MAX_BYTES else _read_query(raw)
 
@@ -112,7 +113,10 @@ def _read_query(raw: bytes) -> Mapping[str, str]:
     except ValueError:
         message = "the query is not UTF-8, or has too many parameters; encode names as UTF-8 and then with % signs"
         raise InvalidItem("query", message, "query") from None
-    return MappingProxyType(dict(reversed(pairs)))
+    wrong = repeats_in(name for name, _ in pairs)
+    if wrong:
+        raise InvalidQuery(wrong)
+    return MappingProxyType(dict(pairs))
 
 
 _kept_query = lru_cache(limits.QUERIES_KEPT)(_read_query)

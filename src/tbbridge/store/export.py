@@ -11,7 +11,7 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from tbbridge import limits
@@ -25,12 +25,14 @@ CSV_HEAD: Final = b"run,tag,step,wall_time,value\n"
 Row = Callable[[Series], bytes]
 
 
-def export_rows(catalog: Catalog, runs: Sequence[str], tag: str | None, row_of: Callable[[str, str], Row]) -> Iterator[bytes]:
+def export_rows(
+    catalog: Catalog, runs: Sequence[str], tags: Collection[str], row_of: Callable[[str, str], Row]
+) -> Iterator[bytes]:
     """Every point as a row, run by run. In a run the tags take turns; the points of one tag stand in the order of writing."""
     for run in runs:
         for found in _scan(catalog, run):
             for name, series in found.items():
-                if tag is None or name == tag:
+                if not tags or name in tags:
                     yield from map(row_of(run, name), _pieces(series))
 
 
@@ -62,12 +64,12 @@ def json_row(run: str, tag: str) -> Row:
     return rows
 
 
-def export_tensorboard_json(catalog: Catalog, runs: Sequence[str], tag: str | None) -> Iterator[bytes]:
+def export_tensorboard_json(catalog: Catalog, runs: Sequence[str], wanted: Collection[str]) -> Iterator[bytes]:
     """One object: {"<run>/<tag>": [[wall_time, step, value], ...]}; the log folder's own run has its tags without a prefix.
 
     Raises `Conflict` at the first piece if two tags would have the same key.
     """
-    tags = {run: [found for found in catalog.run(run)[1] if _is_wanted(found, tag)] for run in runs}
+    tags = {run: [found for found in catalog.run(run)[1] if _is_wanted(found, wanted)] for run in runs}
     keys = Counter(_key(run, found.tag) for run, known in tags.items() for found in known)
     for key, count in keys.items():
         if count > 1:
@@ -105,18 +107,24 @@ def _tags_in_one_pass(catalog: Catalog, run: str, tags: Sequence[str]) -> Iterat
         yield b"]\n" if separator == "," else (separator + "]\n").encode()
 
 
-def wanted_runs(catalog: Catalog, runs: Sequence[str], tag: str | None) -> list[str]:
-    """The runs to export, each once: those asked for, or all. With `tag`, those that hold it.
+def wanted_runs(catalog: Catalog, runs: Sequence[str], tags: Collection[str]) -> list[str]:
+    """The runs to export, each once: those asked for, or all. With `tags`, those that hold at least one of them.
 
-    Raises `NotFound` for a run that is not there, and if no run holds `tag`; `InvalidQuery` for a name that cannot be.
+    Raises `NotFound` for a run that is not there, and for a tag that no run holds; `InvalidQuery` for a name that cannot be.
     """
     names = list(dict.fromkeys(runs)) or catalog.names()
-    if tag is None:
+    if not tags:
         for name in runs:
             catalog.run(name)
         return names
-    holding = [name for name in names if any(_is_wanted(found, tag) for found in catalog.run(name)[1])]
-    if not holding:
+    missing = dict.fromkeys(tags)
+    holding = []
+    for name in names:
+        held = {found.tag for found in catalog.run(name)[1] if _is_wanted(found, tags)}
+        missing = {tag: None for tag in missing if tag not in held}
+        if held:
+            holding.append(name)
+    for tag in missing:
         if len(names) == 1:
             catalog.series(names[0], tag, 0, -1)  # says what is wrong with it
         raise NotFound(f"none of {len(names)} runs holds scalars with the tag {tag[:100]!a}")
@@ -167,8 +175,8 @@ def _scan(catalog: Catalog, run: str) -> Iterator[dict[str, Series]]:
         yield from found
 
 
-def _is_wanted(found: TagInfo, tag: str | None) -> bool:
-    return found.kind == SCALAR and (tag is None or found.tag == tag)
+def _is_wanted(found: TagInfo, tags: Collection[str]) -> bool:
+    return found.kind == SCALAR and (not tags or found.tag in tags)
 
 
 def _held_together(tags: Sequence[TagInfo]) -> Iterator[list[str]]:

@@ -37,7 +37,10 @@ class ExportQuery(BaseModel):
     run: Annotated[
         list[str], Field(description="Repeat it for several runs; left out: all.", examples=[["digits/lr=1e-3"]])
     ] = []
-    tag: Annotated[str | None, Field(description="Only this tag, and only the runs that have it.")] = None
+    tag: Annotated[
+        list[str],
+        Field(description="Only this tag, and only the runs that have it; repeat it for several.", examples=[["loss"]]),
+    ] = []
     format: Annotated[
         Literal["csv", "jsonl", "tensorboard-json"],
         Field(
@@ -87,15 +90,16 @@ def add_routes(app: FastAPI, service: Service) -> None:
 
 
 def _pieces(catalog: Catalog, query: ExportQuery) -> Generator[bytes]:
-    runs = wanted_runs(catalog, query.run, query.tag)
+    tags = dict.fromkeys(query.tag)  # in their order, and quick to look into
+    runs = wanted_runs(catalog, query.run, tags)
     if query.format == "tensorboard-json":
-        yield from export_tensorboard_json(catalog, runs, query.tag)
+        yield from export_tensorboard_json(catalog, runs, tags)
     elif query.format == "jsonl":
         yield b""  # the checks are done; a run may take a while to its first point
-        yield from export_rows(catalog, runs, query.tag, json_row)
+        yield from export_rows(catalog, runs, tags, json_row)
     else:
         yield CSV_HEAD
-        yield from export_rows(catalog, runs, query.tag, csv_row)
+        yield from export_rows(catalog, runs, tags, csv_row)
 
 
 async def _streamed(service: Service, first: bytes, pieces: Generator[bytes]) -> AsyncIterator[bytes]:

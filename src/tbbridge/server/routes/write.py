@@ -21,6 +21,7 @@ from tbbridge.pipeline.door import Ack, Receipt
 from tbbridge.server import openapi
 from tbbridge.server.answers import Answer, form_of, form_of_scope, problem
 from tbbridge.server.bodies import body_of, read_head
+from tbbridge.server.queries import repeats_in
 from tbbridge.server.service import Service
 from tbbridge.wire import json_v1_schema as schema
 
@@ -52,7 +53,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
         openapi_extra=openapi.WRITE_BODY,
         route_class_override=WriteRoute,
     )
-    app.router.routes.insert(0, app.router.routes.pop())  # routes are tried in order, and this one is asked for all the time
+    # Asked for all the time: the edge calls it itself, which saves a third of what the way through the app costs.
+    service.direct["POST", PATH] = app.router.routes[-1]
 
 
 class DirectRoute(APIRoute):
@@ -119,11 +121,11 @@ _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 def _read_query(query: bytes) -> tuple[Ack, bool]:
     ack, partial = Ack.JOURNALED, False
-    errors = []
     try:
         given = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="strict", max_num_fields=20)
     except ValueError:
         raise InvalidQuery([ItemError("?", "query", "the query is not UTF-8 or too long; send ?ack= and ?partial=")]) from None
+    errors = repeats_in(name for name, _ in given)
     for name, value in given:
         if name == "ack" and value in _ACKS:
             ack = _ACKS[value]
