@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 from fake_server import LOST_ANSWER, OK, Script, Server, free_port, serve, status, until
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tbbridge import AsyncClient, Client, Remote, SummaryWriter, limits
 from tbbridge.client.options import default_spool_folder
-from tbbridge.client.spool import SUFFIX, find_spools
+from tbbridge.client.spool import SUFFIX, find_spools, read_bodies
 from tbbridge.client.transport import Endpoint
 from tbbridge.client.upload import Outcome, Upload
 from tbbridge.errors import InvalidItem, Rejected, Unavailable
+from tbbridge.events.tfrecord import frame
 from tbbridge.model import RunStatus
 from tbbridge.wire.protobuf_v1 import decode_batch
 
@@ -316,6 +319,33 @@ def test_sending_a_spool_again_from_its_beginning_changes_nothing(folder: Path) 
         assert server.steps("r", "a") == [0, 1, 2]
 
 
+def test_the_progress_of_an_older_file_of_that_name_hides_nothing(folder: Path) -> None:
+    """Its process sent that one itself, and began another; an upload that was under way stored its offset last."""
+    with Client(port=free_port(), mode="offline") as client:
+        client.run("r").add_scalar("a", 1, 0)
+    (path,) = find_spools(folder)
+    path.with_suffix(".sent").write_text(f"{path.stat().st_size} 1.5")
+    with serve() as server:
+        assert upload(path, server).stored == 1
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(written=st.lists(st.binary(max_size=40), max_size=5), cut=st.integers(0, 400), flip=st.integers(0, 400))
+def test_a_damaged_spool_gives_back_bodies_that_were_in_it_and_nothing_else(
+    written: list[bytes], cut: int, flip: int, tmp_path: Path
+) -> None:
+    """Cut anywhere and flipped anywhere; it never raises, and what it gives is in order."""
+    raw = bytearray(b"".join(frame(body) for body in (b'{"tbbridge_spool": 1}', *written))[:cut])
+    if flip < len(raw):
+        raw[flip] ^= 0x40
+    path = tmp_path / "x.spool"
+    path.write_bytes(raw)
+    with path.open("rb") as file:
+        found = [body for _, body in read_bodies(file, 0) if isinstance(body, bytes)]
+    rest = iter([b'{"tbbridge_spool": 1}', *written])
+    assert all(body in rest for body in found)
+
+
 def test_a_torn_end_is_told_and_the_rest_is_sent(folder: Path) -> None:
     with Client(port=free_port(), mode="offline") as client:
         client.run("r").add_scalar("a", 1, 0)
@@ -376,16 +406,16 @@ def test_disabled_mode_checks_calls_and_keeps_nothing(kind: str, folder: Path) -
 
 
 @pytest.mark.parametrize(
-    ("settings", "variable"),
+    ("given", "variable"),
     [({"mode": "ofline"}, {}), ({}, {"TBBRIDGE_MODE": "on"}), ({"mode": "offline", "spool_max_bytes": 0}, {})],
 )
 def test_modes_that_make_no_sense_are_refused(
-    settings: dict[str, Any], variable: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    given: dict[str, Any], variable: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variable.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InvalidItem, match=r"mode|MODE|spool"):
-        Client(**settings)
+        Client(**given)
 
 
 def test_the_spool_is_in_the_users_cache_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ is guarded by a lock, because `keep_safe` spools beside a request that hangs. Lo
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 import uuid
@@ -22,21 +21,20 @@ from functools import partial
 from typing import Final, Protocol
 
 from tbbridge import limits
-from tbbridge.client import bodies, packing
+from tbbridge.client import packing
 from tbbridge.client.answers import Answer, Later, Refused, Smaller, Stored, backoff_s, judge
 from tbbridge.client.backlog import Backlog, Mark, Note
 from tbbridge.client.options import Mode, SpoolPlace
 from tbbridge.client.overflow import Overflow, Sending
 from tbbridge.client.packing import Body, Parcel, Series
+from tbbridge.client.reports import Reports
 from tbbridge.client.statuses import RunStatuses
-from tbbridge.errors import ItemError, ItemWarning, PointsLost, Rejected, TBBridgeError
+from tbbridge.errors import TBBridgeError
 from tbbridge.groups import MemberName
 from tbbridge.model import LogRecord, RunName, RunStatus, TagName, tag_name
 
 logger = logging.getLogger("tbbridge.client")
 
-_PLACE = re.compile(r"runs\[(\d+)\](?:\.(scalars|summaries)\[(\d+)\])?")
-_ELEMENT = re.compile(r"\.\w+(?:\[\d+\])?$")
 # What a program that ends, or is told to, waits for a sender that is packing at this moment.
 _LOCK_WAIT_S: Final = 2.0
 
@@ -124,10 +122,8 @@ class Outbox:
         self._told_away = False
         self._trouble = ""
         self.denied: Later | None = None
-        self._sent = self._rejected = self._retries = 0
-        self._dropped_reported = self._rejected_reported = 0
-        self._refusal: Refused | None = None
-        self._warned: set[tuple[str, ...]] = set()
+        self._sent = self._retries = 0
+        self._reports = Reports(self.shown)
 
     def forget(self) -> None:
         """Start afresh in a forked child, as another writer. The series keep their numbers: runs remember them."""
@@ -216,7 +212,7 @@ class Outbox:
     def stats(self) -> ClientStats:
         """Totals now."""
         queued, spooled = self.backlog.waiting, self._overflow.values
-        return ClientStats(self._sent, self.backlog.dropped, self._rejected, self._retries, queued, spooled)
+        return ClientStats(self._sent, self.backlog.dropped, self._reports.rejected, self._retries, queued, spooled)
 
     def reached(self, mark: Mark) -> bool:
         """Whether all before `mark` was stored, refused or dropped; or the sender died, which `loss` then tells.
@@ -234,19 +230,7 @@ class Outbox:
 
     def loss(self) -> TBBridgeError | None:
         """What became of points that did not arrive, since the last call; None if nothing was lost."""
-        dropped, self._dropped_reported = self.backlog.dropped - self._dropped_reported, self.backlog.dropped
-        rejected, self._rejected_reported = self._rejected - self._rejected_reported, self._rejected
-        refusal, self._refusal = self._refusal, None
-        error: TBBridgeError | None = None
-        if rejected and refusal is not None:
-            message = f"{self.shown} refused {rejected} points: {refusal.reason}"
-            error = Rejected(message, status=refusal.status, errors=refusal.errors)
-        if dropped:
-            message = f"{dropped} points were dropped before they could be sent to {self.shown}: more was waiting than may"
-            lost = PointsLost(message + "; see queue_max_points and queue_max_bytes", count=dropped)
-            lost.__cause__ = error
-            return lost
-        return error
+        return self._reports.loss(self.backlog.dropped)
 
     @property
     def away_s(self) -> float:
@@ -369,19 +353,19 @@ class Outbox:
         return True
 
     def _lost(self, count: int) -> None:
-        self._refuse(count, Refused(0, f"{self._overflow.path} was damaged, and {count} points in it are lost"))
+        self._reports.refused(count, Refused(0, f"{self._overflow.path} was damaged, and {count} points in it are lost"))
 
     def _load(self) -> bool:
         while (load := self.backlog.take(self._due)) is not None:
             parcel, not_finite, wrong = packing.prepare(load)
             for item in not_finite:
-                self._warn_once(
+                self._reports.warn_once(
                     (item.run, item.tag),
                     f"histogram '{item.tag}' of run '{item.run}' has {item.nan} NaN and {item.infinite} infinite values; "
                     "they are left out of its buckets",
                 )
             for error in wrong:
-                self._refuse(1, Refused(error.status, error.message, (error.at(""),)))
+                self._reports.refused(1, Refused(error.status, error.message, (error.at(""),)))
             parcel = replace(parcel, ends=self._statuses.worth_telling(parcel.ends, partial(self._runs_in, parcel)))
             if len(parcel) or parcel.ends:
                 self._parcels.append(parcel)
@@ -411,12 +395,12 @@ class Outbox:
             if isinstance(verdict, Smaller) and self._halved(sending):
                 return NO_PAUSE
             if isinstance(verdict, Stored):
-                self._stored(sending, verdict)
+                self._sent += self._reports.stored(sending, verdict)
             else:
                 if isinstance(verdict, Smaller):
                     self._keep_purges(sending)
                 errors = verdict.errors if isinstance(verdict, Refused) else ()
-                self._refuse(sending.count, Refused(answer.status, verdict.reason, errors))
+                self._reports.refused(sending.count, Refused(answer.status, verdict.reason, errors))
             self._done(sending)
             return NO_PAUSE
 
@@ -446,7 +430,7 @@ class Outbox:
         self._tries += 1
         self._odd += verdict.is_odd
         if self._odd >= limits.CLIENT_ODD_ANSWERS_MAX:
-            self._refuse(sending.count, Refused(verdict.status, f"{verdict.reason} ({self._odd} tries)"))
+            self._reports.refused(sending.count, Refused(verdict.status, f"{verdict.reason} ({self._odd} tries)"))
             self._keep_purges(sending)
             self._done(sending)
             return NO_PAUSE
@@ -456,7 +440,7 @@ class Outbox:
             self._away_since = time.monotonic()
         if verdict.is_denied:
             self.denied = verdict
-            self._warn_once(
+            self._reports.warn_once(
                 ("denied",),
                 f"{self.shown} does not let this program in ({verdict.reason}). Set TBBRIDGE_TOKEN, or token= of the client, "
                 "to a token that may write. What is logged is kept until then",
@@ -485,40 +469,3 @@ class Outbox:
             if not self._parcels:
                 self.backlog.settle()
         self._is_spooling = not self._overflow.is_empty
-
-    def _stored(self, sending: Sending, stored: Stored) -> None:
-        missing = 0 if stored.duplicate else max(0, sending.count - stored.accepted)
-        self._sent += sending.count - missing
-        if missing:
-            errors = tuple(ItemError(self._named(sending, e.path), e.code, e.message) for e in stored.rejected)
-            reason = f"{errors[0].path}: {errors[0].message}" if errors else "it did not say why"
-            self._refuse(missing, Refused(200, reason, errors))
-        for warning in stored.warnings:
-            self._pass_on(sending, warning)
-
-    def _refuse(self, count: int, refused: Refused) -> None:
-        self._rejected += count
-        if self._refusal is None:
-            self._refusal = refused
-        else:
-            errors = (self._refusal.errors + refused.errors)[: limits.REPORTED_ITEMS]
-            self._refusal = Refused(self._refusal.status, self._refusal.reason, errors)
-        self._warn_once((str(refused.status), refused.reason), f"{self.shown} refused {count} points: {refused.reason}")
-
-    def _pass_on(self, sending: Sending, warning: ItemWarning) -> None:
-        place = self._named(sending, warning.path)
-        self._warn_once((warning.code, place), f"{self.shown} says about {place or 'a batch'}: {warning.message}")
-
-    def _warn_once(self, key: tuple[str, ...], message: str) -> None:
-        if key in self._warned:
-            return
-        if len(self._warned) < limits.CLIENT_WARNINGS_MAX:
-            self._warned.add(key)
-            logger.warning("%s", message)
-
-    def _named(self, sending: Sending, path: str) -> str:
-        """The item that `path` means, by run and tag as the user knows it; where in the item is of no use to them."""
-        found = _PLACE.match(path)
-        named = None if found is None else bodies.name_of(sending.raw, int(found[1]), found[2], int(found[3] or 0))
-        # The pipeline names items so already; what is wrong with a body goes by position
-        return _ELEMENT.sub("", path) if named is None else named

@@ -65,6 +65,7 @@ class Spool:
         self._shown = shown
         self._for_others = for_others
         self._file: BinaryIO | None = None
+        self._created = 0.0
         self._end = 0
         self._unsynced = False
         self._looked_at = float("-inf")
@@ -130,7 +131,7 @@ class Spool:
             return
         self.sync()
         if self.pending:
-            store_progress(self.path, self.pending[0].offset)
+            store_progress(self.path, self.pending[0].offset, self._created)
         self._file.close()
         self._file = None
 
@@ -144,9 +145,9 @@ class Spool:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = open(self.path, "x+b", buffering=0, opener=_only_for_us)  # noqa: SIM115 - it stays open
         lock(file)
-        self._file, self._end = file, 0
+        self._file, self._end, self._created = file, 0, time.time()
         head = {"tbbridge_spool": _VERSION, "url": self._shown, "host": socket.gethostname(), "pid": os.getpid()}
-        self._write(frame(json.dumps({**head, "created": time.time()}).encode()))
+        self._write(frame(json.dumps({**head, "created": self._created}).encode()))
 
     def _write(self, record: bytes) -> None:
         assert self._file is not None  # noqa: S101 - the callers made it
@@ -182,12 +183,15 @@ class Spool:
         return True
 
     def _remove(self) -> None:
+        # The name goes before the lock, where the system allows it: who gets the lock of a file that still has its name may
+        # delete it, and we may make another one of that name.
+        if self._file is not None and sys.platform == "win32":
+            self._file.close()
+        with contextlib.suppress(OSError):
+            remove(self.path)
         if self._file is not None:
             self._file.close()
             self._file = None
-        for path in (self.path, self.path.with_suffix(SENT_SUFFIX)):
-            with contextlib.suppress(OSError):
-                path.unlink()
 
     def _tell(self, message: str) -> None:
         if message != self._told:
@@ -237,6 +241,7 @@ def read_head(path: Path) -> Head | None:
     except (ValueError, TypeError, KeyError):
         return None
     is_ours = isinstance(head.url, str) and isinstance(head.host, str) and isinstance(head.pid, int)
+    is_ours = is_ours and isinstance(head.created, float)
     return head if is_ours and said.get("tbbridge_spool") == _VERSION else None
 
 
@@ -279,24 +284,23 @@ def behind_head(file: BinaryIO) -> int:
 def load_progress(path: Path) -> int:
     """How far a file is known to be sent; 0 if nothing is known, and then sending all of it again is free."""
     try:
-        said = path.with_suffix(SENT_SUFFIX).read_text(encoding="ascii")
+        head = read_head(path)
+        said, created = path.with_suffix(SENT_SUFFIX).read_text(encoding="ascii").split()
         offset = int(said)
-        with path.open("rb") as file:
-            if not 0 <= offset <= file.seek(0, os.SEEK_END):
-                return 0  # a place behind the end would pass for "all of it"
-            file.seek(offset)
-            ahead = file.read(HEADER_BYTES)
+        is_of_this_file = head is not None and float(created) == head.created and 0 <= offset <= path.stat().st_size
     except (OSError, ValueError):
         return 0
-    is_start = not ahead or (len(ahead) == HEADER_BYTES and not isinstance(read_frame(ahead, 0), Corrupt))
-    return offset if is_start else 0
+    return offset if is_of_this_file else 0
 
 
-def store_progress(path: Path, offset: int) -> None:
-    """Remember how far a file is sent; where that cannot be, sending starts at its beginning, which costs time only."""
+def store_progress(path: Path, offset: int, created: float) -> None:
+    """Remember how far a file is sent; where that cannot be, sending starts at its beginning, which costs time only.
+
+    `created`, of its head, tells it from another file of the same name.
+    """
     unfinished = path.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
-        unfinished.write_text(str(offset), encoding="ascii")
+        unfinished.write_text(f"{offset} {created!r}", encoding="ascii")
         unfinished.replace(path.with_suffix(SENT_SUFFIX))
 
 
@@ -324,7 +328,9 @@ def lock(file: BinaryIO) -> bool:
 def remove(path: Path) -> None:
     """Delete a spool file that is sent, and what stands beside it."""
     path.unlink(missing_ok=True)
-    path.with_suffix(SENT_SUFFIX).unlink(missing_ok=True)
+    for beside in path.parent.glob(f"{path.stem}.*"):
+        if beside.suffix == SENT_SUFFIX or beside.suffix[1:].isdecimal():  # also one that a kill left unfinished
+            beside.unlink(missing_ok=True)
 
 
 def _read_exactly(file: BinaryIO, size: int) -> bytes:

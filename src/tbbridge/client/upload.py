@@ -6,6 +6,7 @@ removed when all of it is sent and the process that wrote it has ended. The file
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ class Upload:
         Raises `Unavailable`, `Rejected` for a token that is missing or wrong, and OSError; then a repeat goes on from there.
         """
         outcome = Outcome(path)
+        head = spool.read_head(path)
+        created = 0.0 if head is None else head.created
         with path.open("rb") as file:
             reached = before = spool.load_progress(path)
             stored_at = time.monotonic()
@@ -69,20 +72,21 @@ class Upload:
                     progress(reached)
                     if time.monotonic() - stored_at > limits.SPOOL_PROGRESS_S:
                         stored_at = time.monotonic()
-                        spool.store_progress(path, reached)
+                        spool.store_progress(path, reached, created)
             finally:
                 if reached != before:
-                    spool.store_progress(path, reached)
+                    spool.store_progress(path, reached, created)
             self._finish(path, file, outcome, reached)
         return outcome
 
     def _finish(self, path: Path, file: BinaryIO, outcome: Outcome, end: int) -> None:
         """Remove a file that nobody writes to, once all of it is sent; keep what is damaged, under another name."""
-        is_ours = spool.lock(file)
-        outcome.is_live = not is_ours
-        size = file.seek(0, 2)
-        if not is_ours:
+        if not spool.lock(file):
+            outcome.is_live = True
             return
+        size = file.seek(0, 2)
+        if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return  # its process sent all of it itself, and began another one of that name
         if outcome.is_unreadable:
             path.rename(path.with_name(path.name + spool.DAMAGED_SUFFIX))
             return
