@@ -143,10 +143,10 @@ def draw(samples: list[Sample], path: Path) -> None:
         for label, values in lines:
             axis.plot(millions, values, label=label or None, linewidth=1.2)
         axis.set_ylabel(title)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.15 * max(max(values) for _, values in lines))
         axis.grid(visible=True, alpha=0.3)
         if len(lines) > 1:
-            axis.legend(loc="lower right")
+            axis.legend(loc="center right")
     axes[-1].set_xlabel("millions of requests")
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

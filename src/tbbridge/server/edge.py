@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,7 @@ from tbbridge.server.answers import form_of_scope, problem, raw_problem
 from tbbridge.server.bodies import SenderGone
 from tbbridge.server.connections import RequestsUnderWay, client_of
 from tbbridge.server.guard import Guard, Headers, preflight_answer
+from tbbridge.server.service import Direct
 from tbbridge.server.totals import RequestTotals
 
 log = logging.getLogger(__name__)
@@ -35,14 +37,24 @@ class Edge:
     """ASGI middleware around the whole app."""
 
     def __init__(
-        self, app: ASGIApp, totals: RequestTotals, guard: Guard, under_way: RequestsUnderWay, refused: Counter[str]
+        self,
+        app: ASGIApp,
+        totals: RequestTotals,
+        guard: Guard,
+        under_way: RequestsUnderWay,
+        refused: Counter[str],
+        direct: Mapping[tuple[str, str], Direct] | None = None,
     ) -> None:
-        """`refused` is counted up, by the code of its error, for each request that is answered with one."""
+        """`refused` is counted up, by the code of its error, for each request that is answered with one.
+
+        `direct`, by method and path: routes that are asked for all the time, called past `app`, where they are found too.
+        """
         self.app = app
         self.totals = totals
         self.guard = guard
         self.under_way = under_way
         self.refused = refused
+        self.direct = {} if direct is None else direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -75,6 +87,9 @@ class Edge:
             if added is not None and scope["method"] == "OPTIONS":
                 await _preflight(send, added)
                 status = 204
+            elif (found := self.direct.get((scope["method"], scope["path"]))) is not None:
+                scope["route"] = found
+                await found.direct(scope, receive, counting_send)
             else:
                 await self.app(scope, receive, counting_send)
         except (TooManyRequests, Unauthorized, Forbidden, Misdirected) as error:  # of these lines; the body is not read

@@ -9,7 +9,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
+
+from starlette.types import ASGIApp
 
 from tbbridge import limits
 from tbbridge.errors import QueueFull, Stopping
@@ -24,6 +26,13 @@ from tbbridge.store.catalog import Catalog
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Direct(Protocol):
+    """A route that answers by itself, errors included."""
+
+    path: str
+    direct: ASGIApp
 
 
 class BodyBudget:
@@ -57,6 +66,7 @@ class Service:
     guard: Guard
     under_way: RequestsUnderWay
     refused: Counter[str] = field(default_factory=Counter)  # requests, by their error's code, and connections, by why
+    direct: dict[tuple[str, str], Direct] = field(default_factory=dict)  # by method and path
     opened: Door | None = None
     followers: int = 0  # requests that follow a log now
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: what has no end ends
