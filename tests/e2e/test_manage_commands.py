@@ -70,8 +70,8 @@ def test_runs_and_show_are_tables_of_tabs_for_scripts(bridge, run) -> None:
     write(bridge, summaries=[{"kind": "text", "tag": "no\tte", "text": "x", "step": 5, "wall_time": 5.0}])
     size = get(f"{bridge}/api/v1/runs")["runs"][0]["size_bytes"]
     assert run("runs").stdout.decode().splitlines() == [
-        "run\ttags\tpoints\tfirst_step\tlast_step\tlast_written\tsize",
-        f"{RUN}\t1 scalar, 1 text\t4\t0\t5\t1000000002.0\t{size}",
+        "run\ttags\tpoints\tfirst_step\tlast_step\tlast_written\tsize\tstatus",
+        f"{RUN}\t1 scalar, 1 text\t4\t0\t5\t1000000002.0\t{size}\t",
     ]
     assert run("show", RUN).stdout.decode().splitlines() == [
         "tag\tkind\tcount\tfirst_step\tlast_step\tlast_written",

@@ -14,11 +14,10 @@ import logging
 import threading
 import time
 import uuid
-import weakref
 from collections import deque
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from tbbridge import limits
 from tbbridge.client import packing
@@ -26,12 +25,13 @@ from tbbridge.client.answers import Answer, Later, Refused, Smaller, Stored, bac
 from tbbridge.client.backlog import Backlog, Mark, Note
 from tbbridge.client.options import Mode, SpoolPlace
 from tbbridge.client.overflow import Overflow, Sending
-from tbbridge.client.packing import Body, Parcel, Series
+from tbbridge.client.packing import Body, Parcel
+from tbbridge.client.registry import Frames, Registry
 from tbbridge.client.reports import Reports
 from tbbridge.client.statuses import RunStatuses
 from tbbridge.errors import TBBridgeError
 from tbbridge.groups import MemberName
-from tbbridge.model import LogRecord, RunName, RunStatus, TagName, tag_name
+from tbbridge.model import LogRecord, RunName, RunStatus, TagName
 
 logger = logging.getLogger("tbbridge.client")
 
@@ -62,19 +62,6 @@ class Pause:
 NO_PAUSE = Pause(0.0)
 
 
-class Frames(Protocol):
-    """What a run is to the outbox: it may hold an open frame."""
-
-    def hand_over(self) -> None:
-        """Give the backlog the open frame."""
-
-    def end(self, message: str, status: RunStatus) -> None:
-        """The same, and refuse later log calls with `message`; the run has ended so."""
-
-    def forget(self) -> None:
-        """Drop the open frame, in a forked child."""
-
-
 class Outbox:
     """Everything of a client but its waiting. `shown` is the server's address in messages."""
 
@@ -94,18 +81,14 @@ class Outbox:
         self.closed = False
         self.shown = shown
         self.is_offline = mode == "offline"
-        self._runs: weakref.WeakSet[Frames] = weakref.WeakSet()
+        self._registry = Registry()
         self._batch_bytes = batch_bytes
         self._place = spool
-        self._own_series = 0  # series before it are those of the process that this one was forked from
         self._reset()
 
     def _reset(self) -> None:
         self.writer = uuid.uuid4().hex
         self._lock = threading.Lock()
-        self._names_lock = threading.RLock()  # reentrant: a finalizer of the user's may log, at any moment
-        self._table: list[Series] = []
-        self._ids: dict[tuple[str, str], int] = {}
         self._due = Mark(0, 0)
         self._seq = 0
         self._parcels: deque[Parcel] = deque()
@@ -126,15 +109,12 @@ class Outbox:
         self._reports = Reports(self.shown)
 
     def forget(self) -> None:
-        """Start afresh in a forked child, as another writer. The series keep their numbers: runs remember them."""
-        table, ids = self._table, self._ids
+        """Start afresh in a forked child, as another writer."""
         self._overflow.forget()
         self.backlog.forget()
         self.failure = None
-        for run in list(self._runs):
-            run.forget()
-        self._reset()  # also new locks: a thread of the parent may have held the old ones
-        self._table, self._ids, self._own_series = table, ids, len(table)
+        self._registry.forget()
+        self._reset()  # also a new lock: a thread of the parent may have held the old one
 
     # --- from the log calls and from flush ----------------------------------------------------------------------------
 
@@ -143,16 +123,7 @@ class Outbox:
 
         A display name or a description, checked by the caller, is sent with the series from now on.
         """
-        checked = tag_name(tag)
-        with self._names_lock:
-            number = self._ids.get((run, checked))
-            if number is None:
-                number = len(self._table)
-                self._table.append(Series(run, checked))
-                self._ids[run, checked] = number  # last: a Ctrl-C in between leaves an unused row, not a wrong one
-            if display_name or description:
-                self._table[number] = Series(run, checked, display_name, description)
-            return number
+        return self._registry.series(run, tag, display_name, description)
 
     def purge(self, run: RunName, step: int) -> None:
         """Hide what `run` holds from `step` on, before the next value of any run is written there."""
@@ -160,8 +131,7 @@ class Outbox:
 
     def adopt(self, run: Frames) -> None:
         """Remember a run, for as long as the user does, so that flush and close reach its open frame."""
-        with self._names_lock:
-            self._runs.add(run)
+        self._registry.adopt(run)
 
     def begin_run(self, run: RunName) -> None:
         """The run is logged to, perhaps again after its end."""
@@ -173,29 +143,21 @@ class Outbox:
             self._statuses.end(run)
             self.backlog.add(Note(run, TagName(""), status, 0, 0.0))
 
-    @property
-    def runs(self) -> list[Frames]:
-        """The runs that still exist."""
-        with self._names_lock:
-            return list(self._runs)
-
     def hand_over(self) -> None:
         """Put the open frames of all runs in the backlog."""
-        for run in self.runs:
+        for run in self._registry.runs:
             run.hand_over()
 
     def close_runs(self, message: str, status: RunStatus) -> None:
         """The same; from now on log calls raise RuntimeError with `message`, and all runs have ended with `status`."""
         self.closed = True
-        for run in self.runs:
+        for run in self._registry.runs:
             run.end(message, status)
         self.end_runs(status)
 
     def end_runs(self, status: RunStatus) -> None:
         """All runs with values that did not say how they ended, have ended with `status`."""
-        with self._names_lock:
-            named = [series.run for series in self._table[self._own_series :]]
-        for run in dict.fromkeys((*named, *self.backlog.noted_runs(), *self._statuses.living)):
+        for run in dict.fromkeys((*self._registry.own_names, *self.backlog.noted_runs(), *self._statuses.living)):
             if not self._statuses.has_ended(run):
                 self.end_run(run, status)
 
@@ -332,7 +294,9 @@ class Outbox:
         if not runs:
             return None
         self._seq += 1
-        body = packing.pack(Parcel((), ()), self._table, self.writer, self._seq, statuses=self._statuses.said, beats=runs)
+        body = packing.pack(
+            Parcel((), ()), self._registry.table, self.writer, self._seq, statuses=self._statuses.said, beats=runs
+        )
         return Sending(body.raw, body.seq, 0, is_beat=True)
 
     def _pack_next(self) -> bool:
@@ -342,7 +306,7 @@ class Outbox:
                 return False
             parcel = self._parcels.popleft()
             purges = dict(self._purges)
-            body = packing.pack(parcel, self._table, self.writer, self._seq + 1, purges, self._statuses.said)
+            body = packing.pack(parcel, self._registry.table, self.writer, self._seq + 1, purges, self._statuses.said)
             if len(body.raw) > self._batch_bytes and len(parcel) > 1:
                 self._parcels.extendleft(reversed(parcel.halves()))  # very many series: their names weigh too
             else:
@@ -375,7 +339,7 @@ class Outbox:
 
     def _runs_in(self, parcel: Parcel) -> set[RunName]:
         found = {run for run, value in parcel.summaries if not isinstance(value, LogRecord)}
-        return found | {self._table[series].run for series in {point[0] for point in parcel.points}}
+        return found | {self._registry.table[series].run for series in {point[0] for point in parcel.points}}
 
     def failed(self, reason: str) -> Pause:
         """The request may or may not have arrived, and no answer will come."""

@@ -16,7 +16,8 @@ from tbbridge.commands.tables import Cell, printable, say_json, say_table, size_
 from tbbridge.errors import CommandFailed
 
 RUNS: Final = """\
-List the runs of a running bridge: their tags, points, steps, size, and when they were last written.
+List the runs of a running bridge: tags, points, steps, when they were last written, size, and whether they run, have
+finished or failed, or are lost (should be running, and are silent).
 
   tbbridge runs
   tbbridge runs | cut -f1   not on a terminal: tab-separated, sizes in bytes, times in seconds since 1970
@@ -113,10 +114,11 @@ def _runs(arguments: argparse.Namespace) -> int:
             run["last_step"],
             time_text(run["last_wall_time"]),
             size_text(run["size_bytes"]),
+            run.get("status") or "",  # an older bridge does not say
         ]
         for run in runs
     ]
-    say_table(["run", "tags", "points", "first_step", "last_step", "last_written", "size"], rows)
+    say_table(["run", "tags", "points", "first_step", "last_step", "last_written", "size", "status"], rows)
     return 0
 
 
