@@ -13,6 +13,7 @@ import pytest
 from tbbridge import layout
 from tbbridge.client.spool import load_progress
 from tbbridge.errors import Forbidden, InvalidItem, InvalidSetting
+from tbbridge.events.encode import encode_run
 from tbbridge.events.reader import read_events
 from tbbridge.events.summaries import encode_file_start
 from tbbridge.events.tfrecord import Frame, frame, read_frame
@@ -29,6 +30,7 @@ from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
 from tbbridge.server.guard import Guard
 from tbbridge.server.settings_file import parse_settings
 from tbbridge.server.tokens import Tokens, parse_tokens
+from tbbridge.store.catalog import Catalog
 from tbbridge.store.projector import read_embeddings
 from tbbridge.store.unpack import unpack
 
@@ -221,3 +223,18 @@ def test_a_wrong_note_of_how_far_a_spool_is_sent_threw_away_what_was_not(tmp_pat
     spool.write_bytes(frame(b"head"))
     spool.with_suffix(".sent").write_bytes(note)
     assert load_progress(spool) == 0
+
+
+@pytest.mark.parametrize("replacements", [1, 2, 3])
+def test_a_file_that_was_replaced_was_taken_for_one_that_grew(tmp_path: Path, replacements: int) -> None:
+    """Systems give the number of a removed file to the next one: of two replacements the second has the first file's."""
+    (tmp_path / "r").mkdir()
+    catalog = Catalog(tmp_path)
+    for number in range(replacements + 1):
+        steps = np.arange(number * 10, number * 10 + number + 1)
+        column = ScalarColumns(tag_name("loss"), np.ones(len(steps)), steps, np.full(len(steps), 1.5e9))
+        data = encode_file_start(1.0, session_start=True) + bytes(encode_run(RunBatch(run_name("r"), (column,)), ()))
+        (tmp_path / "new").write_bytes(data)
+        (tmp_path / "new").replace(tmp_path / "r" / EVENTS)
+        if number in (0, replacements):
+            assert catalog.series("r", "loss").steps.tolist() == steps.tolist()

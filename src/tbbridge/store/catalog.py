@@ -320,7 +320,7 @@ class Catalog:
                 index = self._indexes.pop(path, None)
                 if index is not None:
                     self._weight -= 1 + len(index.tags)
-                if index is None or not index.continues(file.identity, file.size):
+                if index is None or not index.continues(file):
                     index = FileIndex(file.identity)
                     if before is not None:
                         index.inherit(before)

@@ -47,6 +47,10 @@ _KINDS: Final = {
 _LENGTH: Final = struct.Struct("<Q")
 
 
+# By which a file that grew is told from another one under its number.
+_ENDING_BYTES: Final = 24
+
+
 class Halt:
     """Tells the threads that read to end soon, since the bridge stops: a large folder takes longer than a stop may."""
 
@@ -70,6 +74,7 @@ class OpenFile:
         self._halt = halt
         self.identity: tuple[int, int] | None = None
         self.size = 0
+        self.modified_ns = 0
         self._fd = -1
         try:
             self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
@@ -78,6 +83,7 @@ class OpenFile:
         said = os.fstat(self._fd)
         self.identity = (said.st_dev, said.st_ino)
         self.size = said.st_size
+        self.modified_ns = said.st_mtime_ns
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +115,11 @@ class OpenFile:
     def content(self) -> bytes:
         """All of it."""
         return self._read(0, self.size)
+
+    def ending_at(self, offset: int) -> bytes:
+        """The last bytes in front of `offset`: the checksum of the record that ends there, and some of its payload."""
+        start = max(0, offset - _ENDING_BYTES)
+        return self._read(start, offset - start)
 
     def _needed(self, piece: bytes, chunk: Chunk, offset: int) -> int:
         """Bytes that the record at `offset` needs if it is whole in the file and only the window was too small; else 0."""
@@ -162,15 +173,20 @@ class FileIndex:
     identity: tuple[int, int]
     offset: int = 0
     size: int = 0
+    modified_ns: int = 0
+    ending: bytes = b""  # what stands in front of `offset`
     plugins: dict[str, str] = field(default_factory=dict)
     inherited: Mapping[str, str] = field(default_factory=dict)  # the plugins that were known before its first byte
     tags: dict[TagKey, TagTotals] = field(default_factory=dict)
     mesh_parts: dict[str, MeshPart] = field(default_factory=dict)
     serial: int = field(default_factory=itertools.count(1).__next__)  # no other index has it
 
-    def continues(self, identity: tuple[int, int] | None, size: int) -> bool:
-        """False if the file is another one of the same name, or was cut."""
-        return self.identity == identity and size >= self.offset
+    def continues(self, file: OpenFile) -> bool:
+        """False if the file is another one of the same name, or was cut.
+
+        Systems give the number of a file that is gone to the next one, so the number alone tells nothing.
+        """
+        return self.identity == file.identity and file.size >= self.offset and file.ending_at(self.offset) == self.ending
 
     def is_of(self, path: Path) -> bool:
         """True if the file is as it was when it was read last."""
@@ -178,13 +194,14 @@ class FileIndex:
             said = os.stat(path, follow_symlinks=False)
         except OSError:
             return False
-        return self.identity == (said.st_dev, said.st_ino) and said.st_size == self.size
+        known = self.identity, self.size, self.modified_ns
+        return known == ((said.st_dev, said.st_ino), said.st_size, said.st_mtime_ns)
 
     def catch_up(self, file: OpenFile, collect: Collect | None = None) -> None:
         """Read what was appended since; `collect` sees it too, piece by piece."""
-        self.size = file.size
+        self.size, self.modified_ns = file.size, file.modified_ns
         for offset, chunk in file.chunks(self.offset, self.plugins):
-            self.offset, self.plugins = offset, chunk.plugins
+            self.offset, self.plugins, self.ending = offset, chunk.plugins, file.ending_at(offset)
             for tag, found in chunk.scalars.items():
                 self._add(
                     (SCALAR, tag),
