@@ -58,11 +58,7 @@ class Bridge:
     def start(self) -> None:
         """With no hand needed: what a start cannot do because the disk refuses, the next one can."""
         for _ in range(30):
-            self._starts += 1
-            flags = ["--logdir", str(self.logdir), "--port", "0", "--segment-bytes", "300000", "--veil-s", "1"]
-            env = environment(CHAOS_SEED=f"{self._seed}/{self._starts}", CHAOS_FOLDER=str(self._folder))
-            process = Process([sys.executable, str(HERE / "sick_bridge.py"), "serve", *flags], env=env)
-            self.process = self._stack.enter_context(process)
+            process = self.launch()
             with process.news:
                 process.news.wait_for(lambda p=process: p.ended or _address(p), PATIENCE_S)
             if address := _address(process):
@@ -73,6 +69,15 @@ class Bridge:
             self._tally.faults["start that the disk refused"] += 1
             self.ended.append(process)
         raise AssertionError(f"the bridge does not start any more:\n{process.output}")
+
+    def launch(self) -> Process:
+        """The process, which may take a second until it serves."""
+        self._starts += 1
+        flags = ["--logdir", str(self.logdir), "--port", "0", "--segment-bytes", "300000", "--veil-s", "1"]
+        env = environment(CHAOS_SEED=f"{self._seed}/{self._starts}", CHAOS_FOLDER=str(self._folder))
+        process = Process([sys.executable, str(HERE / "sick_bridge.py"), "serve", *flags], env=env)
+        self.process = self._stack.enter_context(process)
+        return process
 
     def end(self, how: signal.Signals) -> int:
         code = self.process.end(how)
@@ -189,6 +194,8 @@ class Storm:
         troubles: dict[Callable[[], None], int] = {
             self.kill_bridge: 6,
             self.stop_bridge: 2,
+            self.kill_bridge_while_it_starts: 2,
+            self.kill_bridge_while_it_stops: 2,
             self.kill_writer: 3,
             self.fill_disk: 3,
             self.erase_run: 2,
@@ -211,6 +218,23 @@ class Storm:
     def stop_bridge(self) -> None:
         self.tally.faults["SIGTERM of the bridge"] += 1
         assert self.bridge.end(signal.SIGTERM) == 0, self.bridge.process.output
+        self._start()
+
+    def kill_bridge_while_it_starts(self) -> None:
+        self.bridge.end(signal.SIGKILL)
+        self.proxy.port = 0
+        for _ in range(self.chance.choice((1, 1, 3))):
+            self.tally.faults["SIGKILL while the bridge starts"] += 1
+            self.bridge.launch()
+            time.sleep(self.chance.uniform(0.3, 1.5))  # there is nothing to wait for: the replay may be anywhere
+            self.bridge.end(signal.SIGKILL)
+        self._start()
+
+    def kill_bridge_while_it_stops(self) -> None:
+        self.tally.faults["SIGKILL while the bridge stops"] += 1
+        self.bridge.process.process.terminate()
+        time.sleep(self.chance.uniform(0, 0.2))
+        self.bridge.end(signal.SIGKILL)
         self._start()
 
     def _start(self) -> None:
