@@ -141,7 +141,7 @@ def parsed(text: str) -> ProjectorConfig | None:
         return None
 
 
-@fuzz("tables of embeddings in archives", examples=300)
+@fuzz("tables of embeddings in archives", examples=150)
 @given(damaged(CONFIGS, most=1))
 @example(rb'embeddings { tensor_path: "..\57" "1/secret" }')
 @example(b'# \r embeddings { tensor_path: "/etc/passwd" }\n')
@@ -167,7 +167,7 @@ def test_no_table_that_an_archive_brings_leads_tensorboard_out_of_the_run(raw: b
                 assert ".." not in path.split("/"), path
 
 
-@fuzz("tables of embeddings", examples=200)
+@fuzz("tables of embeddings", examples=120)
 @given(damaged(CONFIGS, most=1))
 @example(b'embeddings { tensor_name: "x" tensor_path: "' + b"a" * 300 + b'" }')
 def test_tables_of_embeddings_are_read_as_protobuf_reads_them(raw: bytes) -> None:
@@ -189,7 +189,7 @@ def test_tables_of_embeddings_are_read_as_protobuf_reads_them(raw: bytes) -> Non
 # --- names of runs ------------------------------------------------------------------------------------------------------
 
 
-@fuzz("run names", examples=300)
+@fuzz("run names", examples=150)
 @given(st.one_of(TEXTS, st.lists(TEXTS, min_size=1, max_size=4).map("/".join)))
 @example("a/" + "b" * 255)
 @example("/".join(["c"] * 256))
@@ -218,7 +218,7 @@ def test_a_run_name_that_is_taken_is_a_folder_below_and_is_found_by_its_name(nam
         assert generation_of(run, log.name) == 10**10
 
 
-@fuzz("log names", examples=200)
+@fuzz("log names", examples=120)
 @given(
     st.lists(
         st.one_of(
@@ -254,7 +254,7 @@ RECORDS = st.builds(
 )
 
 
-@fuzz("log lines", examples=300)
+@fuzz("log lines", examples=150)
 @given(st.lists(RECORDS, max_size=4))
 def test_whatever_a_program_logs_is_read_back_from_the_lines(records: list[LogRecord]) -> None:
     """Any message, logger and time, cut to what fits, comes back the same; times to the microsecond that is written."""
@@ -275,7 +275,7 @@ def test_whatever_a_program_logs_is_read_back_from_the_lines(records: list[LogRe
         assert last_start(data, end) == end - len(part)
 
 
-@fuzz("damaged log lines", examples=200)
+@fuzz("damaged log lines", examples=120)
 @given(damaged(st.lists(RECORDS, max_size=3).map(lambda records: b"".join(map(encode_record, records)))))
 def test_damaged_log_lines_are_taken_apart_without_an_error(data: bytes) -> None:
     """Any bytes split into records, without loss up to the end of the last; each can be written again, or is none of ours."""

@@ -95,7 +95,7 @@ def cases(name: str) -> st.SearchStrategy[schemathesis.Case]:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@fuzz("the OpenAPI document", examples=12, weight=0.25)
+@fuzz("the OpenAPI document", examples=10, weight=0.2)
 @given(st.data())
 def test_every_answer_is_one_that_the_document_declares(bridge: str, name: str, data: st.DataObject) -> None:
     """No request, whether the document allows it or not, gets an answer of 500 or one that the document does not know."""
@@ -210,7 +210,7 @@ def receive_all(connection: socket.socket, into: io.BytesIO) -> None:
         into.write(piece)
 
 
-@fuzz("raw requests", examples=150, weight=3)
+@fuzz("raw requests", examples=100, weight=3)
 @given(exchanges())
 def test_whatever_comes_over_the_wire_is_answered_below_500_or_not_at_all(bridge: str, raw: bytes) -> None:
     """No bytes on the port bring out an internal error, a traceback, or a connection that hangs; 501 and 505 are HTTP's own."""

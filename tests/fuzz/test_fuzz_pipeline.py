@@ -154,7 +154,7 @@ def hurt(draw: st.DrawFn) -> tuple[str, bytes | None]:
     return name, draw(st.one_of(st.none(), damaged(st.just(whole), most=3).map(lambda data: data + b"\0" * 50)))
 
 
-@fuzz("damaged journals", examples=40, weight=2)
+@fuzz("damaged journals", examples=30, weight=2)
 @given(st.lists(hurt(), min_size=1, max_size=2, unique_by=lambda one: one[0]))
 def test_damage_to_journal_and_checkpoints_takes_nothing_from_the_event_files_and_needs_no_hand(
     damage: list[tuple[str, bytes | None]],
@@ -187,7 +187,7 @@ def test_damage_to_journal_and_checkpoints_takes_nothing_from_the_event_files_an
         assert found == {**acknowledged, ("a", "after"): [(100, 100.0), (200, 200.0)]}
 
 
-@fuzz("journals with right checksums", examples=30)
+@fuzz("journals with right checksums", examples=20)
 @given(st.data())
 def test_an_entry_that_another_version_wrote_ends_no_start(data: st.DataObject) -> None:
     """What the checksums cannot tell costs an entry at the most, and needs no hand: the bridge starts and takes points."""
@@ -389,7 +389,7 @@ class Bridge(RuleBasedStateMachine):
             shutil.rmtree(self.place)
 
 
-@fuzzed("the pipeline against a model", weight=4)
+@fuzzed("the pipeline against a model", weight=6)
 def test_any_row_of_writes_changes_restarts_and_crashes_leaves_what_the_model_says() -> None:
     """Acknowledged points are there once and in order, whatever is deleted, renamed, repeated or killed in between."""
     run_state_machine_as_test(Bridge, settings=fuzz_settings(15))

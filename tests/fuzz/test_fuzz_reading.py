@@ -143,7 +143,7 @@ def odd_values(draw: DrawFn) -> Summary.Value:
     return made
 
 
-@fuzz("strangers' values", examples=40, weight=2)
+@fuzz("strangers' values", examples=30, weight=3)
 @given(st.lists(odd_values(), min_size=1, max_size=3))
 def test_every_value_that_an_event_file_can_hold_is_read_or_refused(reading: Reading, values: list[Summary.Value]) -> None:
     """Whatever other programs wrote, no question about it is an internal error, and no answer breaks off."""
@@ -189,7 +189,7 @@ def events() -> bytes:
 FILES = {"events.out.tfevents.1": events(), **embeddings()}
 
 
-@fuzz("damaged runs", examples=30)
+@fuzz("damaged runs", examples=20, weight=2)
 @given(st.data(), st.sampled_from(sorted(FILES)))
 def test_a_run_of_which_a_file_was_damaged_is_read_as_far_as_it_is_whole(
     reading: Reading, data: st.DataObject, name: str
@@ -206,7 +206,7 @@ REQUESTS: list[dict[str, Any]] = [{"runs": [{"run": RUN, "summaries": [one]}]} f
 REQUESTS += [WRITE_EXAMPLE, {"runs": [{"run": RUN, "scalars": WRITE_EXAMPLE["runs"][0]["scalars"] * 2, "purge_step": 3}]}]
 
 
-@fuzz("writes read back", examples=40, weight=2)
+@fuzz("writes read back", examples=25, weight=3)
 @given(st.lists(spoiled(st.sampled_from(REQUESTS)), min_size=1, max_size=3), st.booleans())
 def test_whatever_is_taken_is_written_so_that_tensorboard_and_our_own_readers_can_read_it(
     reading: Reading, requests: list[object], partial: bool
@@ -239,7 +239,7 @@ def test_whatever_is_taken_is_written_so_that_tensorboard_and_our_own_readers_ca
 LOG = b"".join(encode_record(LogRecord(f"line {number}\n  more", 20, "train.loop", 1.7e9 + number)) for number in range(6))
 
 
-@fuzz("damaged logs", examples=60)
+@fuzz("damaged logs", examples=40)
 @given(
     damaged(st.just(LOG)),
     st.fixed_dictionaries(

@@ -77,7 +77,7 @@ HOSTS = st.one_of(
 ).map(lambda text: text.encode("latin-1", errors="replace"))
 
 
-@fuzz("who asks", examples=200)
+@fuzz("who asks", examples=120)
 @given(
     HOSTS,
     st.one_of(st.none(), HOSTS),

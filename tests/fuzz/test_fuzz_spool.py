@@ -29,7 +29,7 @@ def ends() -> list[int]:
     return [len(HEAD) + sum(len(frame(body)) for body in BODIES[:count]) for count in range(len(BODIES) + 1)]
 
 
-@fuzz("damaged spools", examples=200)
+@fuzz("damaged spools", examples=120)
 @given(damaged(st.just(whole()), most=3))
 def test_a_damaged_spool_gives_nothing_but_bodies_that_were_put_in_it(data: bytes) -> None:
     """No damage makes a body up or brings an error; what stands in front of it is there, in order."""
@@ -50,7 +50,7 @@ def test_a_damaged_spool_gives_nothing_but_bodies_that_were_put_in_it(data: byte
         assert (head is not None) == data.startswith(HEAD)
 
 
-@fuzz("notes of how far a spool is sent", examples=200)
+@fuzz("notes of how far a spool is sent", examples=120)
 @given(
     st.one_of(
         st.integers(-5, 3 * len(whole())).map(lambda number: str(number).encode()),
