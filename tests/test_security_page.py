@@ -22,6 +22,7 @@ NUMBERS = {
     "a head, and what": f"{limits.HEAD_MAX_BYTES // limits.KiB} KiB",
     "time in which nothing of a body": f"{limits.BODY_READ_TIMEOUT_S:g} s",
     "time over which an answer must be taken at 1 KiB/s": f"{limits.ANSWER_STALL_S * limits.ANSWER_MIN_BYTES_PER_S / 1024:g} s",
+    "requests that wait on one connection": str(limits.PIPELINED_MAX),
     "an idle connection": f"{limits.KEEP_ALIVE_S} s",
     "a TLS handshake": f"{limits.TLS_HANDSHAKE_S:g} s",
     "runs, columns and summaries": f"{limits.ITEMS_MAX:,}",

@@ -195,6 +195,9 @@ HEAD_TIMEOUT_S: Final = 10.0
 HEAD_MAX_BYTES: Final = 64 * KiB
 # A chunk of one byte has five around it; what surrounds a body may be so many times as long as the body itself.
 FRAMING_TIMES: Final = 16
+# Requests that wait on one connection behind the one that is being answered, 3 KiB each; one packet may hold ten thousand of
+# them. No client in use sends the next before the answer.
+PIPELINED_MAX: Final = 32
 # A TLS handshake, which is four packets; and a goodbye, for which a stop must not wait.
 TLS_HANDSHAKE_S: Final = 10.0
 TLS_GOODBYE_S: Final = 1.0
@@ -256,7 +259,7 @@ CLIENT_SPOOL_DISK_LEFT_BYTES: Final = 256 * MiB
 CLIENT_SLOW_ANSWER_S: Final = 0.5
 # Tries that fail in a row before points are spooled: one is a connection that was closed while idle.
 CLIENT_SPOOL_TRIES: Final = 2
-# How often the reader of a spool stores how far it is. What it sends again after a crash is free, and takes no longer than this.
+# How often the reader of a spool stores how far it is. What it sends again after a crash is free, and takes no longer.
 SPOOL_PROGRESS_S: Final = 1.0
 # The head of a spool file is read from a file that anybody may have written.
 SPOOL_HEAD_MAX_BYTES: Final = 16 * KiB

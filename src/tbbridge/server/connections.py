@@ -11,7 +11,7 @@ import asyncio
 import importlib.util
 import ipaddress
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
@@ -118,6 +118,8 @@ class Connections:
 class _Cycle(Protocol):
     """What is used of uvicorn's RequestResponseCycle."""
 
+    disconnected: bool
+    message_event: asyncio.Event
     more_body: bool
     response_started: bool
     response_complete: bool
@@ -166,6 +168,7 @@ class WatchedProtocol(asyncio.Protocol):
         if self._counted_as is not None:
             self.watch.leave(self, self._counted_as)
             self._counted_as = None
+        self._let_go()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -198,12 +201,13 @@ class WatchedProtocol(asyncio.Protocol):
             if self._pieces and self.cycle is None:  # later, it could be taken for the answer to what is just being sent
                 self._close_with(http_problem(HTTPStatus.REQUEST_TIMEOUT, _HEAD_TOO_SLOW, JSON))
             else:
-                self.transport.close()
+                self._close()
             self._waiting_since = 0.0
         elif self._stalled_since and now - self._stalled_since > limits.ANSWER_STALL_S:
             left = self.transport.get_write_buffer_size()
             if self._stalled_bytes - left < limits.ANSWER_MIN_BYTES_PER_S * (now - self._stalled_since):
                 self.watch.refuse("answer-stalled")
+                self._let_go()
                 self.transport.abort()  # close would wait for the very bytes that are not taken
                 self._stalled_since = 0.0
             else:
@@ -221,15 +225,15 @@ class WatchedProtocol(asyncio.Protocol):
             self.watch.refuse("body-timeout")
             self._silent_since = 0.0
             if cycle.response_started:
-                self.transport.close()
+                self._close()
             else:
                 self._close_with(problem(BodyTimeout(_BODY_MISSING), JSON))
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's name for it and its words, which are not shown
         """What uvicorn calls for what it cannot parse."""
         self.watch.refuse("malformed-http")
-        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-            self.transport.close()  # in the middle of an answer, another one would be taken for a part of it
+        if any(cycle.response_started for cycle in self._under_way()):
+            self._close()  # in the middle of an answer, another one would be taken for a part of it
         else:
             self._close_with(http_problem(HTTPStatus.BAD_REQUEST, _NOT_HTTP, JSON))
 
@@ -241,7 +245,28 @@ class WatchedProtocol(asyncio.Protocol):
 
     def _close_with(self, answer: Answer) -> None:
         self.transport.write(_raw(answer))
+        self._close()
+
+    def _close(self) -> None:
+        self._let_go()
         self.transport.close()
+
+    def _let_go(self) -> None:
+        """Tell what works on a request that nobody waits for it: uvloop's transport raises if it is written to when closed.
+
+        uvicorn tells only the last request that came, which may wait behind the one that is being answered.
+        """
+        for cycle in self._under_way():
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _under_way(self) -> list[_Cycle]:
+        """Requests that are not answered yet."""
+        return [] if self.cycle is None or self.cycle.response_complete else [self.cycle]
+
+
+class _TooManyAtOnce(Exception):
+    """Goes through httptools, which makes of it what uvicorn takes for a malformed request."""
 
 
 class _FramingMixin(WatchedProtocol):
@@ -258,12 +283,27 @@ class _FramingMixin(WatchedProtocol):
     _framing = 0  # bytes of this request besides its body, less what a body of its length may have around it
     _is_in_message = False  # between the first byte of a request and its last
     _is_under_way = False  # counted among those that are worked on
+    _earlier: deque[_Cycle]  # requests that came before the last one and are not answered yet, in order
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As before."""
+        self._earlier = deque()
+        super().connection_made(transport)
 
     def on_message_begin(self) -> None:
         """A further request: count anew. What came with it in one piece is not counted, at most 256 KiB."""
+        if len(self._earlier) >= limits.PIPELINED_MAX:
+            raise _TooManyAtOnce
         self._framing = 0
         self._is_in_message = True
         super().on_message_begin()  # type: ignore[misc] # uvicorn's
+
+    def on_headers_complete(self) -> None:
+        """A request begins to be worked on, or waits behind others."""
+        before = self.cycle
+        super().on_headers_complete()  # type: ignore[misc] # uvicorn's
+        if before is not None and not before.response_complete:
+            self._earlier.append(before)
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body: no framing."""
@@ -277,6 +317,8 @@ class _FramingMixin(WatchedProtocol):
 
     def on_response_complete(self) -> None:
         """A request is answered; the next one may wait already."""
+        while self._earlier and self._earlier[0].response_complete:
+            self._earlier.popleft()
         super().on_response_complete()  # type: ignore[misc] # uvicorn's
         self._count_under_way()
 
@@ -317,10 +359,21 @@ class _FramingMixin(WatchedProtocol):
         self._count_under_way()
         if self._framing > limits.HEAD_MAX_BYTES and not self.transport.is_closing():
             self.watch.refuse("head-too-large")
-            if self.cycle is None or self.cycle.response_complete:
-                self._close_with(http_problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _HEAD_TOO_LARGE, JSON))
+            if self._under_way():
+                self._close()
             else:
-                self.transport.close()
+                self._close_with(http_problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _HEAD_TOO_LARGE, JSON))
+
+    def send_400_response(self, msg: str) -> None:
+        """As before; but too many requests at once are no malformed one."""
+        if len(self._earlier) >= limits.PIPELINED_MAX:
+            self.watch.refuse("pipelined")
+            self._close()
+        else:
+            super().send_400_response(msg)
+
+    def _under_way(self) -> list[_Cycle]:
+        return [*(cycle for cycle in self._earlier if not cycle.response_complete), *super()._under_way()]
 
 
 def protocol_class(connections: Connections) -> type[asyncio.Protocol]:
