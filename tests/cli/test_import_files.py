@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tbbridge import limits
-from tbbridge.commands.import_files import Cutter, SourceFile, Stopped, TooLong, Window, find_files, windows
+from tbbridge.commands.import_files import Cutter, Memory, SourceFile, Stopped, TooLong, Window, find_files, windows
 from tbbridge.commands.import_progress import Progress, Records
 from tbbridge.events import event_pb2 as pb
 from tbbridge.events.tfrecord import frame
@@ -136,7 +136,7 @@ def test_a_restart_begins_a_window(path: Path) -> None:
 
 
 def cutter(path: Path) -> Cutter:
-    return Cutter(SourceFile(path, run_name("run"), path.stat().st_size))
+    return Cutter(SourceFile(path, run_name("run"), path.stat().st_size), Memory())
 
 
 def test_what_a_file_says_of_a_tag_once_goes_with_each_value(path: Path) -> None:

@@ -15,6 +15,9 @@ import tensorboardX
 import torch.utils.tensorboard
 from processes import TBBRIDGE, Process, TensorBoard, address_in, environment, get, post, serve, tensorboard, until
 
+from tbbridge.events import event_pb2 as pb
+from tbbridge.events.tfrecord import frame
+
 PLUGINS = ("histograms", "images", "audio", "text", "pr_curves", "graphs")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -217,6 +220,45 @@ def test_a_run_that_was_deleted_is_imported_anew(tmp_path: Path, bridge: str, ru
     assert run("import", str(tmp_path / "logs"), "--url", bridge).returncode == 0
     assert run("import", str(tmp_path / "logs"), "--url", bridge, "--again").returncode == 0
     assert counts(bridge) == {"run": 200}
+
+
+def tensors(path: Path, steps: range, *, described: bool) -> None:
+    """An event file of tensors, a number and a text a step, as TensorFlow writes them: the first say what they are."""
+    events = [pb.Event(wall_time=1.0, file_version="brain.Event:2")]
+    for step in steps:
+        event = pb.Event(wall_time=10.0 + step, step=step)
+        number, text = event.summary.value.add(tag="loss"), event.summary.value.add(tag="note")
+        number.tensor.dtype, text.tensor.dtype = pb.DT_FLOAT, pb.DT_STRING
+        number.tensor.float_val.append(step)
+        text.tensor.tensor_shape.dim.add(size=1)
+        text.tensor.string_val.append(b"number %d" % step)
+        if described and step == steps[0]:
+            number.metadata.plugin_data.plugin_name, number.metadata.data_class = "scalars", pb.DATA_CLASS_SCALAR
+            number.metadata.summary_description = "how far off"
+            text.metadata.plugin_data.plugin_name, text.metadata.data_class = "text", pb.DATA_CLASS_TENSOR
+        events.append(event)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(frame(event.SerializeToString()) for event in events))
+
+
+@pytest.mark.parametrize("imported_before", [False, True])
+def test_a_second_file_that_does_not_say_again_what_its_tags_are_arrives(
+    tmp_path: Path, bridge: str, run: Run, *, imported_before: bool
+) -> None:
+    """TensorBoard takes all files of a folder for one run. An import lost every value of the second file, and said nothing."""
+    folder = tmp_path / "logs" / "run"
+    tensors(folder / "events.out.tfevents.1", range(3), described=True)
+    if imported_before:  # what its first file said is then no longer sent, but has to be known
+        assert run("import", str(tmp_path / "logs"), "--url", bridge).returncode == 0
+    tensors(folder / "events.out.tfevents.2", range(3, 6), described=False)
+    tensors(tmp_path / "logs" / "run2" / "events.out.tfevents.1", range(3), described=False)  # and no other run is meant
+    assert run("import", str(tmp_path / "logs"), "--url", bridge).returncode == 0
+    series = get(f"{bridge}/api/v1/scalars", run="run", tag="loss")
+    assert (series["steps"], series["values"]) == ([*range(6)], [*map(float, range(6))])
+    texts = get(f"{bridge}/api/v1/texts", run="run", tag="note")["values"]
+    assert [(one["step"], one["texts"]) for one in texts] == [(step, [f"number {step}"]) for step in range(6)]
+    (other,) = get(f"{bridge}/api/v1/runs", run="run2")["runs"]
+    assert "scalar" not in other["tag_counts"]
 
 
 def test_a_damaged_file_is_salvaged_up_to_the_damage(tmp_path: Path, bridge: str, run: Run) -> None:

@@ -134,15 +134,16 @@ class Stopped:
 Part: TypeAlias = Window | TooLong | Stopped
 
 
-def windows(path: Path, cuts: Sequence[int] = ()) -> Iterator[Part]:
+def windows(path: Path, cuts: Sequence[int] = (), plugins: Mapping[str, str] | None = None) -> Iterator[Part]:
     """The file's records, window by window, and at last why it stops, if that is not its end. Raises OSError.
 
     It is also cut at `cuts`, between records where an earlier import was cut: at what then was the end of the file.
+    `plugins`: what the run's files before this one say of its tags.
     """
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size  # what is appended while it is read comes with the next import
         offset = 0
-        plugins: Mapping[str, str] = {}
+        plugins = plugins or {}
         while offset < size:
             # Room for the head of a record at least, which says how long it is.
             end = min(_boundary(offset + OVERHEAD_BYTES), size, *(cut for cut in cuts if cut > offset))
@@ -201,17 +202,38 @@ def _at_restarts(offset: int, piece: bytes, chunk: Chunk, plugins: Mapping[str, 
 
 
 @dataclass(slots=True)
+class Memory:
+    """What the files of one run said of its tags so far. They say it once: the second file need not repeat it, and readers,
+    who take all files of a folder for one run, show the second one's values all the same.
+    """
+
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    metadata: dict[str, pb.SummaryMetadata] = field(default_factory=dict)
+    shown: dict[str, tuple[str, str]] = field(default_factory=dict)  # names and descriptions of scalars
+    unread: list[SourceFile] = field(default_factory=list)  # imported before; looked into only if a later file needs it
+
+    def catch_up(self) -> None:
+        """Learn from the files that were passed over. Raises OSError."""
+        while self.unread:
+            file = self.unread[0]
+            made = Cutter(file, self)
+            for part in windows(file.path, (), self.plugins):
+                if isinstance(part, Window):
+                    made.learn(part)
+            self.unread.pop(0)
+
+
+@dataclass(slots=True)
 class Cutter:
-    """Makes batches of one file's windows. Remembers what the file says of a tag only once; so it must see all of them."""
+    """Makes batches of one file's windows. What it says of a tag only once goes into `memory`, so it must see all of them."""
 
     file: SourceFile
+    memory: Memory
     left_out: list[LeftOut] = field(default_factory=list)
-    _metadata: dict[str, pb.SummaryMetadata] = field(default_factory=dict)
-    _shown: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def batches(self, window: Window, *, purges: bool) -> list[RunBatch]:
         """The window's values, a request's worth each. `purges`: its restart hides what the run has from its step on."""
-        self._shown = {**window.chunk.shown, **self._shown}
+        self._note(window.chunk)
         columns = [column for tag, series in window.chunk.scalars.items() for column in self._columns(tag, series)]
         summaries = [made for one in window.chunk.summaries if (made := self._summary(one)) is not None]
         first, *rest = _parts(summaries)
@@ -227,9 +249,14 @@ class Cutter:
 
     def learn(self, window: Window) -> None:
         """Only remember what the window says of tags; its values are on the bridge already."""
-        self._shown = {**window.chunk.shown, **self._shown}
+        self._note(window.chunk)
         for one in window.chunk.summaries:
             self._described(one)
+
+    def _note(self, chunk: Chunk) -> None:
+        self.memory.plugins = chunk.plugins
+        for tag, said in chunk.shown.items():
+            self.memory.shown.setdefault(tag, said)
 
     def _columns(self, tag: str, series: Series) -> list[ScalarColumns]:
         try:
@@ -245,7 +272,7 @@ class Cutter:
             steps, values, wall_times = steps[finite], values[finite], wall_times[finite]
             if not len(steps):
                 return []
-        display_name, description = self._shown.get(tag, ("", ""))
+        display_name, description = self.memory.shown.get(tag, ("", ""))
         try:
             return [ScalarColumns(name, values, steps, wall_times, display_name, description)]
         except InvalidItem:  # the names shown are too long: the points matter more
@@ -265,13 +292,13 @@ class Cutter:
             return None
 
     def _described(self, one: StoredSummary) -> pb.Summary.Value:
-        """The value with its tag's metadata, which a file gives with the first one only."""
+        """The value with its tag's metadata, which a run gives with the first one only."""
         value = pb.Summary.Value.FromString(one.value)
-        known = self._metadata.get(one.tag)
+        known = self.memory.metadata.get(one.tag)
         if known is not None:
             value.metadata.CopyFrom(known)  # the first one counts, readers look at no other
         elif value.HasField("metadata"):
-            self._metadata[one.tag] = pb.SummaryMetadata.FromString(value.metadata.SerializeToString())
+            self.memory.metadata[one.tag] = pb.SummaryMetadata.FromString(value.metadata.SerializeToString())
         return value
 
     def _leave_out(self, what: str, reason: str, values: int) -> None:

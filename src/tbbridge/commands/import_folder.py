@@ -22,7 +22,18 @@ from tbbridge import limits
 from tbbridge.commands.check import REASONS
 from tbbridge.commands.console import Commands, add_url_flag, complain
 from tbbridge.commands.import_embeddings import embeddings_in
-from tbbridge.commands.import_files import Cutter, Found, LeftOut, SourceFile, Stopped, TooLong, Window, find_files, windows
+from tbbridge.commands.import_files import (
+    Cutter,
+    Found,
+    LeftOut,
+    Memory,
+    SourceFile,
+    Stopped,
+    TooLong,
+    Window,
+    find_files,
+    windows,
+)
 from tbbridge.commands.import_progress import Progress, Records, default_folder
 from tbbridge.commands.tables import Cell, printable, say_json, say_table
 from tbbridge.errors import CommandFailed, InvalidItem, ItemError
@@ -124,9 +135,9 @@ class Answered:
 def _dry(found: Found) -> list[Result]:
     results = []
     with _progress_bar(sum(file.size for file in found.files)) as advance:
-        for file in found.files:
+        for file, memory in _with_memories(found.files):
             result = Result(file)
-            for batch in _walked(file, result, Progress(), lambda _: None, advance):
+            for batch in _walked(file, memory, result, Progress(), lambda _: None, advance):
                 result.sent += batch.points
             results.append(result)
     for source in found.projectors:
@@ -152,15 +163,26 @@ def _wet(found: Found, arguments: argparse.Namespace) -> list[Result]:
     results = []
     restarts: dict[str, int] = {}  # in each run, over its files
     with _progress_bar(sum(file.size for file in found.files)) as advance, Sender(arguments.url, arguments.timeout) as sender:
-        for file in found.files:
+        for file, memory in _with_memories(found.files):
             is_new = arguments.again or file.run not in there
-            one = Import(file, sender, records, _key(file, address), is_new=is_new, restarts=restarts.get(file.run, 0))
+            key, before = _key(file, address), restarts.get(file.run, 0)
+            one = Import(file, memory, sender, records, key, is_new=is_new, restarts=before)
             results.append(one.run(advance))
             restarts[file.run] = one.progress.restarts
         results += [
             _import_embeddings(source, sender, is_new=arguments.again or source.run not in there) for source in found.projectors
         ]
     return results
+
+
+def _with_memories(files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, Memory]]:
+    """Each file, and what is remembered over those of its run, which follow each other."""
+    memory = Memory()
+    run = None
+    for file in files:
+        if file.run != run:
+            memory, run = Memory(), file.run
+        yield file, memory
 
 
 def _import_embeddings(source: SourceFile, sender: Sends, *, is_new: bool) -> Result:
@@ -205,8 +227,11 @@ class Import:
     `restarts` are the SessionLog STARTs in the run's files before this one: the first one in a run purges nothing.
     """
 
-    def __init__(self, file: SourceFile, sender: Sends, records: Records, key: str, *, is_new: bool, restarts: int) -> None:
+    def __init__(
+        self, file: SourceFile, memory: Memory, sender: Sends, records: Records, key: str, *, is_new: bool, restarts: int
+    ) -> None:
         self._file = file
+        self._memory = memory
         self._sender = sender
         self._records = records
         self._key = key
@@ -225,6 +250,7 @@ class Import:
         progress = self.progress
         if progress.done == self._file.size:
             result.note = "imported before" if self._file.size else "empty"
+            self._memory.unread.append(self._file)
             advance(self._file.size)
             return result
         identity = _identity(self._file)
@@ -239,7 +265,7 @@ class Import:
             self.progress.sending = window.end
             self._records.save(self._key, self.progress)
 
-        for batch in _walked(self._file, result, self.progress, about_to_send, advance):
+        for batch in _walked(self._file, self._memory, result, self.progress, about_to_send, advance):
             seq = at * limits.IMPORT_REQUESTS_PER_WINDOW + part + 1
             part += 1
             answered = self._sender.send(Batch((batch,), self._writer(identity), seq))
@@ -278,17 +304,19 @@ def _identity(file: SourceFile) -> str:
 
 def _walked(
     file: SourceFile,
+    memory: Memory,
     result: Result,
     progress: Progress,
     about_to_send: Callable[[Window], None],
     advance: Callable[[int], None],
 ) -> Iterator[RunBatch]:
     """The batches of what stands behind `progress.done`, which moves on as they are taken; what is odd goes into `result`."""
-    cutter = Cutter(file, result.left_out)
+    cutter = Cutter(file, memory, result.left_out)
     known = progress.done
     reached = 0
     try:
-        for part in windows(file.path, (known, progress.sending)):
+        memory.catch_up()
+        for part in windows(file.path, (known, progress.sending), memory.plugins):
             match part:
                 case Window():
                     progress.restarts += part.restart is not None
@@ -312,7 +340,7 @@ def _walked(
                     result.left_out.append(LeftOut(f"{file.path}: DAMAGED at byte {start}", message))
     except OSError as error:
         result.note = "cannot be read"
-        result.left_out.append(LeftOut(str(file.path), f"cannot be read: {error.strerror or error}"))
+        result.left_out.append(LeftOut(str(error.filename or file.path), f"cannot be read: {error.strerror or error}"))
     advance(file.size - reached)
 
 
