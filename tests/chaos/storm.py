@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bad_proxy import BadProxy
-from processes import PATIENCE_S, Process, TensorBoard, environment, tensorboard, until
+from processes import PATIENCE_S, TBBRIDGE, Process, TensorBoard, environment, tensorboard, until
 from tallies import Tally
 from verdict import Training, check_erased, check_exact, check_logged, check_moved, read_series
 
@@ -201,6 +201,7 @@ class Storm:
             self.erase_run: 2,
             self.delete_run: 2,
             self.rename_run: 2,
+            self.look: 2,
         }
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -276,6 +277,15 @@ class Storm:
         self.tally.faults["run deleted"] += 1
         until(lambda: self.bridge.ask("DELETE", "/api/v1/runs?run=erased") in (200, 404), "the run is deleted")
         self.erased_at = time.monotonic()
+
+    def look(self) -> None:
+        """The doctor beside a bridge at work finds no damage; that the disk is small it may say."""
+        self.tally.faults["doctor beside the bridge"] += 1
+        done = subprocess.run([TBBRIDGE, "doctor", str(self.logdir), "--json"], capture_output=True, text=True)
+        problems = [
+            one for one in json.loads(done.stdout)["findings"] if one["level"] == "problem" and one["subject"] != "disk"
+        ]
+        assert problems == [], done.stderr
 
     def rename_run(self) -> None:
         self.tally.faults["run renamed"] += 1

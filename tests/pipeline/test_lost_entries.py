@@ -12,7 +12,7 @@ from tbbridge.model import Batch, run_name
 from tbbridge.pipeline import acknowledged
 from tbbridge.pipeline.acknowledged import read_acknowledged
 from tbbridge.pipeline.door import Ack, DeleteRun
-from tbbridge.pipeline.journal import list_segments
+from tbbridge.pipeline.journal import JournalReader, list_segments
 from tbbridge.pipeline.pipeline import Pipeline
 
 SEGMENT_BYTES = 8 * 1024
@@ -191,3 +191,12 @@ async def test_a_second_crash_before_the_checkpoint_finds_what_the_first_salvage
     await pipeline.submit(loss(6), ack=Ack.WRITTEN)
     await pipeline.close()
     assert points(logdir)["a", "loss"] == [(seq, float(seq)) for seq in range(1, 7)]
+
+
+async def test_a_segment_cut_while_a_stranger_reads_it_does_not_end_him(tmp_path: Path) -> None:
+    """A bridge gives back what it preallocated when it stops; a page that is mapped and gone would be a SIGBUS."""
+    logdir, segment = await killed_after(tmp_path, *(loss(seq, "a" * seq) for seq in range(1, 100)))
+    entries = iter(JournalReader(logdir / ".tbbridge", None, 1, is_owner=False))
+    next(entries)
+    segment.write_bytes(b"")
+    assert len(list(entries)) == 98

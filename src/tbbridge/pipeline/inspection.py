@@ -7,6 +7,7 @@ moment is judged.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import shutil
@@ -149,7 +150,7 @@ class _Replay:
 
 
 def _journal(seen: Inspection, state: Path) -> None:
-    replay = _replayed(state)
+    replay = _replayed(state, is_alone=seen.owner is None)
     for path in replay.damaged_checkpoints:
         has_other = replay.next_segment is not None
         seen.add(
@@ -193,20 +194,19 @@ def _add_damage(seen: Inspection, damage: Damage) -> None:
     )
 
 
-def _replayed(state: Path) -> _Replay:
-    for attempt in range(_TRIES):
-        try:
-            return _play(state)
-        except FileNotFoundError:  # a segment was retired, or a checkpoint replaced
-            if attempt + 1 == _TRIES:
-                raise
-    raise AssertionError("not reached")
+def _replayed(state: Path, *, is_alone: bool) -> _Replay:
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):  # a segment was retired, or a checkpoint replaced
+            replay = _play(state)
+            if is_alone or replay.reader.damage is None:  # else segments may have gone between two looks
+                return replay
+    return _play(state)
 
 
 def _play(state: Path) -> _Replay:
     ledger = Ledger()
     next_segment, damaged = read_checkpoint(state, ledger)
-    replay = _Replay(ledger, next_segment, damaged, JournalReader(state, next_segment, ledger.next_index))
+    replay = _Replay(ledger, next_segment, damaged, JournalReader(state, next_segment, ledger.next_index, is_owner=False))
     for message in replay.reader:
         change = codec.change_of(message)
         if change is not None:

@@ -14,7 +14,7 @@ import logging
 import mmap
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,8 +155,13 @@ class JournalReader:
     While an entry is at hand, `boot` is that of its segment.
     """
 
-    def __init__(self, folder: Path, first: int | None, next_index: int) -> None:
-        """Read from segment `first`, whose first entry is `next_index`; None: from the oldest there is, and its first entry."""
+    def __init__(self, folder: Path, first: int | None, next_index: int, *, is_owner: bool = True) -> None:
+        """Read from segment `first`, whose first entry is `next_index`; None: from the oldest there is, and its first entry.
+
+        `is_owner`: nobody else writes here. A file that is cut while it is mapped ends whoever looks at it with SIGBUS, so
+        others read it into memory.
+        """
+        self._content: Callable[[Path], bytes | mmap.mmap] = _map if is_owner else Path.read_bytes
         self._folder = folder
         self._acknowledged = read_acknowledged(folder)  # first: a bridge that runs may write both while we look
         self._segments = [(number, path) for number, path in list_segments(folder) if first is None or number >= first]
@@ -199,17 +204,17 @@ class JournalReader:
     def _is_unused(self, number: int, path: Path) -> bool:
         """True if nothing in a segment without a header was acknowledged."""
         marked = self._acknowledged
-        return (marked is None or marked.number != number) and _acknowledged_after(_map(path), 0, 0) is None
+        return (marked is None or marked.number != number) and _acknowledged_after(self._content(path), 0, 0) is None
 
     def behind(self, damage: Damage) -> Iterator[Entry]:
         """After the iteration: entries that can be read behind the damage, in order. They are not replayed."""
         for number, path in self._segments:
             if path == damage.path or number > self.last_number:
-                yield from _whole_entries(_map(path), damage.offset if path == damage.path else 0)
+                yield from _whole_entries(self._content(path), damage.offset if path == damage.path else 0)
 
     def _entries(self, number: int, path: Path, length: int | None) -> Iterator[Entry]:
         """One segment's entries. `length`: how much of it counts, None for the last segment, which may end torn."""
-        data = _map(path)
+        data = self._content(path)
         view = memoryview(data)[:length]
         self.last_number = number
         offset = _header_end(view)
