@@ -251,7 +251,8 @@ async def main():
     run.add_scalar("a", 1, 0)
     run.add_scalar("open", 1)
     print("ready", flush=True)
-    await asyncio.sleep(60)
+    while True:  # as trainings do: Python hears a signal between two lines, and not in the middle of a long wait
+        await asyncio.sleep(0.01)
 asyncio.run(main())
 """
 
@@ -275,7 +276,8 @@ import signal, time, tbbridge
 signal.signal(signal.SIGTERM, lambda *_: exit(7))
 tbbridge.Client().run("r").add_scalar("a", 1, 0)
 print("ready", flush=True)
-time.sleep(60)
+while True:
+    time.sleep(0.01)
 """
     with serve() as server:
         assert killed(program, folder, server.url, signal.SIGTERM).returncode == 7
