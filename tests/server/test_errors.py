@@ -113,7 +113,7 @@ async def test_an_answer_cut_off_by_the_stop_ends_without_a_traceback():
     async def send(message):
         sent.append(message["type"])
 
-    scope = {"type": "http", "method": "GET", "headers": []}
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
     edge = Edge(app, RequestTotals(), Guard(Tokens(None)), RequestsUnderWay(1), Counter())
     request = asyncio.create_task(edge(scope, None, send))
     await under_way.wait()
