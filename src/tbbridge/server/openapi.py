@@ -26,8 +26,8 @@ Send numbers, pictures, sound, text and whatever else TensorBoard shows over HTT
 files that stock TensorBoard shows.
 
 Names of runs and tags travel in the body or the query, never in the path. Every error answer is `application/problem+json`
-(RFC 9457) with a stable `code`; if the request was protobuf, it is the message `tbbridge.v1.Problem`. Every answer has the header
-`X-Request-ID`, the sender's own or one of ours, and a problem has it as `request_id`.
+(RFC 9457) with a stable `code`; if the request was protobuf, it is the message `tbbridge.v1.Problem`. Every answer has
+the header `X-Request-ID`, the sender's own or one of ours, and a problem has it as `request_id`.
 """
 
 TAGS: Final = [
