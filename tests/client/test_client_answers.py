@@ -69,7 +69,8 @@ def test_too_large_asks_for_smaller_ones() -> None:
 )
 def test_what_is_no_bridge_is_called_so(wrong: Answer) -> None:
     verdict = judge(wrong, 0)
-    assert isinstance(verdict, Refused)
+    assert isinstance(verdict, Later)
+    assert verdict.is_denied
     assert "not a tbbridge server" in verdict.reason
 
 

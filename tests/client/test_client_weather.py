@@ -22,8 +22,10 @@ from tbbridge.client.options import default_spool_folder
 from tbbridge.client.spool import SUFFIX, find_spools, read_bodies
 from tbbridge.client.transport import Endpoint
 from tbbridge.client.upload import Outcome, Upload
+from tbbridge.compat import LoggerplexClient, TensorplexClient
 from tbbridge.errors import InvalidItem, Rejected, Unavailable
 from tbbridge.events.tfrecord import frame
+from tbbridge.groups import Groups, NormalGroup
 from tbbridge.model import RunStatus
 from tbbridge.wire.protobuf_v1 import decode_batch
 
@@ -443,6 +445,48 @@ def test_who_is_not_let_in_is_told_once_and_what_was_logged_is_kept(folder: Path
         server.always = OK  # somebody gave it the scope
         client.flush()
         assert server.steps("r", "a") == [0, 1, 2]
+
+
+def test_points_are_kept_while_something_else_answers_at_the_address(folder: Path) -> None:
+    """A proxy whose bridge is being replaced, a captive portal, a port mistyped: none of them costs points."""
+    page = {"content_type": "text/html", "body": b"<html>"}
+    with serve(status(404, **page), Script(status=200, take=False, **page)) as server:
+        with Client(server.url, flush_interval_s=0.01) as client:
+            client.run("r").add_scalar("a", 1, 0)
+            until(lambda: client.stats.sent == 1)
+            assert (client.stats.rejected, server.values("r", "a")) == (0, [1])
+        job = Client(server.url, mode="offline")
+        job.run("r").add_scalar("a", 2, 1)
+        job.close()
+        server.always = status(404, **page)
+        (path,) = find_spools(folder)
+        with pytest.raises(Rejected, match="not a tbbridge server"):
+            upload(path, server)
+        assert path.exists()
+
+
+@pytest.mark.parametrize("way", ["SummaryWriter", "TensorplexClient", "LoggerplexClient"])
+def test_every_client_takes_a_token(way: str, folder: Path) -> None:
+    with serve() as server:
+        if way == "SummaryWriter":
+            with SummaryWriter(server.url, run="r", token=SECRET) as writer:
+                writer.add_scalar("a", 1, 0)
+        elif way == "TensorplexClient":
+            server.groups = Groups((NormalGroup("agent"),))
+            member = TensorplexClient("agent/1", host=server.url, token=SECRET)
+            member.add_scalar("a", 1, 0)
+            member.flush()
+        else:
+            log = LoggerplexClient("node/1", host=server.url, token=SECRET)
+            log.info("x")
+            log.flush()
+        assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {SECRET}"}
+
+
+def test_a_writer_of_a_folder_takes_neither_token_nor_mode(tmp_path: Path) -> None:
+    for more in ({"token": SECRET}, {"mode": "offline"}):
+        with pytest.raises(InvalidItem, match="is for a bridge"):
+            SummaryWriter(tmp_path, **more)
 
 
 SECRET = "tbb_0123456789abcdef"

@@ -26,6 +26,7 @@ PROTOBUF_TYPE: Final = "application/x-protobuf"
 _LATER: Final = frozenset({408, 429, 502, 503, 504, 507})
 
 
+_ELSEWHERE: Final = "check host, port and path (TensorBoard itself usually has 6006, tbbridge 6007)"
 _DENIED: Final = frozenset({401, 403})
 
 
@@ -57,7 +58,9 @@ class Later:
     after_s: float | None = None
     is_odd: bool = False  # no answer a healthy server gives: try limits.CLIENT_ODD_ANSWERS_MAX times, then give the batch up
     status: int = 0
-    is_denied: bool = False  # the server does not know us: what was logged is kept until somebody gives us a token
+    # No answer of a server that we may send to, and none that waiting alone will change: a token is missing, or something else
+    # answers at that address. What was logged is kept until somebody mends it.
+    is_denied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +95,14 @@ def judge(answer: Answer, now: float) -> Verdict:
         return Later(reason, retry_after_s(answer.retry_after, now), status=answer.status)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Later(reason, retry_after_s(answer.retry_after, now), is_odd=True, status=answer.status)
+    if not _is_ours(answer):
+        return Later(reason, status=answer.status, is_denied=True)
     return Refused(answer.status, reason, errors)
 
 
 def _stored(answer: Answer) -> Verdict:
     if not answer.content_type.startswith(PROTOBUF_TYPE):
-        return Refused(answer.status, _not_ours(answer))
+        return Later(_not_ours(answer), status=answer.status, is_denied=True)
     try:
         message = write_pb2.WriteResponse.FromString(answer.body)
     except DecodeError:
@@ -113,6 +118,11 @@ def _stored(answer: Answer) -> Verdict:
 def words_of(answer: Answer) -> str:
     """What an error answer says, in the server's own words if they are ours."""
     return _problem(answer)[0]
+
+
+def _is_ours(answer: Answer) -> bool:
+    """Whether a server of ours gave this error: each of its has a body that says what is wrong."""
+    return not _problem(answer)[0].endswith(_ELSEWHERE)
 
 
 def _problem(answer: Answer) -> tuple[str, tuple[ItemError, ...]]:
@@ -145,7 +155,7 @@ def _not_ours(answer: Answer) -> str:
     kind = answer.content_type.partition(";")[0] or "no content type"
     return (
         f"HTTP {answer.status} {phrase} ({kind}): what answers there is not a tbbridge server, or a proxy in front of it; "
-        "check host, port and path (TensorBoard itself usually has 6006, tbbridge 6007)"
+        f"{_ELSEWHERE}"
     )
 
 

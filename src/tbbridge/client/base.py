@@ -154,10 +154,7 @@ class BaseClient(ABC, Generic[S]):
                 f"the sender to {self.address} stopped, nothing more is sent; see the cause"
             ) from outbox.failure
         if not settled and outbox.denied is not None:
-            message = (
-                f"{self.address} does not let this program in: {outbox.denied.reason}. What was logged is kept{outbox.kept}"
-            )
-            raise Rejected(message, status=outbox.denied.status)
+            raise Rejected(f"{outbox.denial}. What was logged is kept{outbox.kept}", status=outbox.denied.status)
         if not settled and outbox.closed:
             raise Unavailable(f"this client of {self.address} is closed, and {outbox.backlog.waiting} points were left")
         if not settled:

@@ -211,6 +211,15 @@ class Outbox:
         return self.backlog.waiting + self._overflow.values
 
     @property
+    def denial(self) -> str:
+        """For messages: why the server takes nothing from us, and what to do."""
+        denied = self.denied
+        if denied is None or denied.status not in (401, 403):
+            return f"{self.shown} says: {'' if denied is None else denied.reason}"
+        advice = "Set TBBRIDGE_TOKEN, or token= of the client, to a token that may write"
+        return f"{self.shown} does not let this program in ({denied.reason}). {advice}"
+
+    @property
     def kept(self) -> str:
         """For messages: where the points on disk are, if there are any."""
         return f" (in {self._overflow.path})" if self._overflow.values else ""
@@ -404,11 +413,7 @@ class Outbox:
             self._away_since = time.monotonic()
         if verdict.is_denied:
             self.denied = verdict
-            self._reports.warn_once(
-                ("denied",),
-                f"{self.shown} does not let this program in ({verdict.reason}). Set TBBRIDGE_TOKEN, or token= of the client, "
-                "to a token that may write. What is logged is kept until then",
-            )
+            self._reports.warn_once(("denied", str(verdict.status)), f"{self.denial}. What is logged is kept until then")
         if verdict.is_denied or self._tries >= limits.CLIENT_SPOOL_TRIES:
             self._is_spooling = True
             self._spool_due()

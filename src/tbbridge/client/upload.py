@@ -135,7 +135,8 @@ class Upload:
                     return verdict
                 reason = f"{self._shown} says: {verdict.reason}"
                 if verdict.is_denied:
-                    raise Rejected(f"{reason}. Set TBBRIDGE_TOKEN to a token that may write", status=verdict.status)
+                    advice = ". Set TBBRIDGE_TOKEN to a token that may write" if verdict.status in (401, 403) else ""
+                    raise Rejected(f"{reason}{advice}", status=verdict.status)
                 if verdict.is_odd and tries >= limits.CLIENT_ODD_ANSWERS_MAX:
                     return Refused(verdict.status, verdict.reason)
                 pause_s = verdict.after_s

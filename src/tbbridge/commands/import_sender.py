@@ -46,7 +46,7 @@ class Sender:
                 reason = f"{self._address.shown} says: {verdict.reason}"
                 if isinstance(verdict, Smaller):
                     raise CommandFailed(f"{reason}; start the bridge with a larger --body-max-bytes and import again")
-                if not isinstance(verdict, Later):
+                if not isinstance(verdict, Later) or verdict.is_denied:
                     raise CommandFailed(reason)
                 pause_s = verdict.after_s
             pause_s = backoff_s(tries) if pause_s is None else pause_s

@@ -122,7 +122,7 @@ def deliver(run: RunBatch, url: str, timeout_s: float) -> None:
                 if isinstance(verdict, Stored):
                     raise CommandFailed(f"{address.shown} refused: {verdict.rejected[0].message}")
                 reason = f"{address.shown} says: {verdict.reason}"
-                if not isinstance(verdict, Later):
+                if not isinstance(verdict, Later) or verdict.is_denied:
                     raise CommandFailed(reason)
                 pause_s = verdict.after_s
             pause_s = backoff_s(tries) if pause_s is None else pause_s
