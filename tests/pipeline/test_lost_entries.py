@@ -137,13 +137,13 @@ async def test_the_last_segment_gone_is_told(tmp_path: Path) -> None:
 
 async def test_points_that_came_after_a_deletion_are_not_deleted_again_when_the_journal_lost_them(tmp_path: Path) -> None:
     """The last entry that can be read is a deletion; it was made, and what came behind it is in the files only."""
-    pipeline = await open_pipeline(tmp_path / "live", segment_bytes=SEGMENT_BYTES, veil_s=0.0)
+    pipeline = await open_pipeline(tmp_path / "live", segment_bytes=SEGMENT_BYTES)
     await pipeline.submit(loss(1), ack=Ack.WRITTEN)
     await pipeline.change(DeleteRun(run_name("a")))
     await pipeline.submit(loss(2), ack=Ack.WRITTEN)
     segment = await leave_as_killed(pipeline, tmp_path / "dead")
     flip(segment, used_bytes(segment) - 20)
-    again = await open_pipeline(tmp_path / "dead", veil_s=0.0)
+    again = await open_pipeline(tmp_path / "dead")
     assert len(again.stats.lost_entries) == 1
     await again.close()
     assert points(tmp_path / "dead") == {("a", "loss"): [(2, 2.0)]}
