@@ -147,6 +147,8 @@ OPEN_FILES_MAX: Final = 512
 VEIL_S: Final = 10.0
 # What lifting a veil may be late, and how long a rename waits beyond it for the name to be free.
 VEIL_GRACE_S: Final = 2.0
+# Veils lifted together: their folders are then made durable by one sync of the disk, not one each.
+VEILS_AT_ONCE: Final = 1000
 
 # --- logs --------------------------------------------------------------------------------------------------------------
 # A file of a log: what an editor opens without complaint.

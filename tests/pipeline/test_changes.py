@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import sys
@@ -15,8 +16,8 @@ from typing import Any
 import pytest
 from folders import Clock, batch, embedding, event_files, events, open_pipeline, points, run_files, scalars
 
-from tbbridge import layout
-from tbbridge.errors import Conflict, InvalidBatch, NotFound, StorageFailed
+from tbbridge import disk, layout
+from tbbridge.errors import Conflict, InvalidBatch, NotFound, StorageFailed, TBBridgeError
 from tbbridge.model import Batch, Mesh, RunBatch, Text, run_name, tag_name
 from tbbridge.pipeline.door import Ack, Change, DeleteRun, DeleteTag, InstallRun, RenameRun
 from tbbridge.pipeline.pipeline import Pipeline
@@ -55,6 +56,8 @@ def without(*gone: tuple[str, str]) -> dict[tuple[str, str], list[tuple[int, flo
     return {key: value for key, value in FILLED.items() if key not in gone}
 
 
+# No veil is lifted while a test looks: a copy of the folder made meanwhile would be of no moment that there was.
+STILL: dict[str, object] = {"veil_s": 60.0, "close_timeout_s": 0.1}
 DELETE = DeleteRun(run_name("a"))
 DELETE_BELOW = DeleteRun(run_name("a"), below=True)
 DELETE_TAG = DeleteTag(run_name("a"), tag_name("loss"))
@@ -236,14 +239,248 @@ async def test_an_installed_run_has_exactly_the_files_that_were_staged(tmp_path:
     assert points(tmp_path)["a/x", "loss"] == [(0, 4.0)], "what is below a run is another run"
 
 
-async def test_a_run_that_is_installed_goes_on_in_a_later_file(tmp_path: Path) -> None:
+async def archived(pipeline: Pipeline, folder: Path) -> Path:
+    """What is in a run's folder as a staged one, as an archive of it would be unpacked."""
+    stage = await pipeline.stage()
+    for path in folder.iterdir():
+        shutil.copy(path, stage / layout.veiled_name(path.name))
+    return stage
+
+
+async def test_a_run_that_was_put_back_goes_on_behind_its_last_steps(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path, **STILL)
+    await put(pipeline, "a", scalars("loss", [1, 2, 3]), Text(tag_name("note"), "x"))
+    stage = await archived(pipeline, tmp_path / "a")
+    await pipeline.change(DELETE)
+    await pipeline.change(InstallRun(run_name("a"), stage))
+    await put(pipeline, "a", scalars("loss", [4]))
+    with pytest.raises(InvalidBatch, match="holds text values"):
+        await put(pipeline, "a", scalars("note", [4]))
+    shutil.copytree(tmp_path, tmp_path.with_name("dead"))
+    await pipeline.close()
+    assert points(tmp_path)["a", "loss"] == [(0, 1.0), (1, 2.0), (2, 3.0), (3, 4.0)]
+    again = await open_pipeline(tmp_path.with_name("dead"))
+    await put(again, "a", scalars("loss", [5]))
+    await again.close()
+    assert [step for step, _ in points(tmp_path.with_name("dead"))["a", "loss"]] == [0, 1, 2, 3, 4]
+
+
+async def test_a_run_that_was_put_back_with_a_torn_file_goes_on_in_another(tmp_path: Path) -> None:
     pipeline = await open_pipeline(tmp_path)
-    await pipeline.change(InstallRun(run_name("a"), await staged(pipeline, "events.out.tfevents.9999999998.x")))
+    stage = await pipeline.stage()
+    name = "events.out.tfevents.9999999998.x"
+    (stage / layout.veiled_name(name)).write_bytes(GOLDEN.read_bytes()[:-3])
+    changed = await pipeline.change(InstallRun(run_name("a"), stage))
+    assert [warning.code for warning in changed.warnings] == ["torn-file"]
     await put(pipeline, "a", scalars("mine", [1]))
     await pipeline.close()
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert names[0] == "events.out.tfevents.9999999998.x"
+    assert names[0] == name
     assert len(names) == 2
+
+
+@pytest.mark.parametrize("how", ["replaced", "deleted first"])
+async def test_what_a_restore_removed_does_not_come_back_by_a_replay_of_a_file_of_the_same_name(
+    tmp_path: Path, how: str
+) -> None:
+    pipeline = await open_pipeline(tmp_path / "live", **STILL)
+    await put(pipeline, "a", scalars("loss", [1, 2, 3]))
+    stage = await archived(pipeline, tmp_path / "live" / "a")
+    await put(pipeline, "a", scalars("loss", [40, 50]))
+    if how == "deleted first":
+        await pipeline.change(DELETE)
+    await pipeline.change(InstallRun(run_name("a"), stage, replace=True))
+    shutil.copytree(tmp_path / "live", tmp_path / "right behind")
+    await put(pipeline, "b", scalars("loss", [9]))
+    shutil.copytree(tmp_path / "live", tmp_path / "later")
+    await pipeline.close()
+    for cut in ("right behind", "later"):
+        await (await open_pipeline(tmp_path / cut)).close()
+        assert [value for _, value in points(tmp_path / cut)["a", "loss"]] == [1, 2, 3], cut
+
+
+async def test_two_tags_deleted_at_once_from_a_run_veiled_already(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path, veil_s=1.0)
+    await put(pipeline, "a", *(scalars(tag, [1, 2, 3]) for tag in ("x", "y", "z", "kept")))
+    await pipeline.change(DeleteTag(run_name("a"), tag_name("x")))
+    await asyncio.gather(*(pipeline.change(DeleteTag(run_name("a"), tag_name(tag))) for tag in "yz"))
+    await pipeline.close()
+    assert points(tmp_path) == {("a", "kept"): [(0, 1.0), (1, 2.0), (2, 3.0)]}
+
+
+@pytest.mark.parametrize("below", [False, True])
+async def test_a_folder_whose_name_is_no_text_is_somebody_elses(tmp_path: Path, below: bool) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    odd = os.fsencode(tmp_path / "a") + b"/caf\xe9"
+    os.mkdir(odd)
+    shutil.copy(GOLDEN, odd + b"/events.out.tfevents.1")
+    changed = await pipeline.change(DeleteRun(run_name("a"), below=below))
+    assert [warning.code for warning in changed.warnings][:1] == ["folder-stays"]
+    await put(pipeline, "b", scalars("loss", [6]))
+    await pipeline.close()
+    await (await open_pipeline(tmp_path)).close()
+    assert os.listdir(odd) == [b"events.out.tfevents.1"]
+
+
+async def test_a_file_where_a_folder_would_have_to_be_refuses_the_change_and_nothing_else(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(Conflict, match=r"notes\.txt.* is a file"):
+        await pipeline.change(RenameRun(run_name("a"), run_name("notes.txt/x")))
+    with pytest.raises(Conflict, match=r"notes\.txt.* is a file"):
+        await pipeline.change(InstallRun(run_name("notes.txt/x"), await staged(pipeline, "events.out.tfevents.1")))
+    await put(pipeline, "b", scalars("loss", [6]))
+    await pipeline.close()
+    assert points(tmp_path)["b", "loss"] == [(0, 5.0), (1, 6.0)]
+
+
+async def test_a_change_that_fails_in_a_way_nobody_foresaw_takes_no_other_run_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline._store.changes, "_settle_removal", lambda *_, **__: 1 / 0)
+        with pytest.raises(TBBridgeError, match="nothing was changed"):
+            await pipeline.change(DELETE)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline._store.changes, "_do", lambda *_: 1 / 0)
+        await pipeline.change(DELETE)
+        assert "a change to runs is incomplete" in caplog.text
+    await put(pipeline, "b", scalars("loss", [6]))
+    assert pipeline.health.ready
+    await pipeline.close()
+
+
+async def test_a_stop_right_after_a_change_waits_until_readers_have_noticed(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path, veil_s=0.5, close_timeout_s=20.0)
+    await fill(pipeline)
+    began = time.monotonic()
+    await pipeline.change(DELETE)
+    await put(pipeline, "a", scalars("loss", [7]))
+    await pipeline.close()
+    assert time.monotonic() - began >= 0.5
+    assert points(tmp_path)["a", "loss"] == [(0, 7.0)]
+
+
+async def test_a_run_begun_below_a_veiled_one_does_not_bring_its_folder_back(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path, veil_s=0.5)
+    await fill(pipeline)
+    began = time.monotonic()
+    await pipeline.change(DELETE)
+    await put(pipeline, "a/new", scalars("loss", [7]))
+    await pipeline.change(InstallRun(run_name("a/installed"), await staged(pipeline, "events.out.tfevents.1")))
+    await pipeline.change(RenameRun(run_name("b"), run_name("a/b")))
+    assert time.monotonic() - began >= 0.5, "renaming waits"
+    await pipeline.close()
+    found = points(tmp_path)
+    assert found["a/new", "loss"] == [(0, 7.0)]
+    assert found["a/b", "loss"] == [(0, 5.0)]
+    assert any(run == "a/installed" for run, _ in found)
+
+
+async def test_a_folder_stays_away_while_runs_begin_below_it(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path, **STILL)
+    await fill(pipeline)
+    await pipeline.change(DELETE)
+    await put(pipeline, "a/new", scalars("loss", [7]))
+    await pipeline.change(InstallRun(run_name("a/installed"), await staged(pipeline, "events.out.tfevents.1")))
+    await pipeline._errand(pipeline._store.changes.lift_due)
+    assert not (tmp_path / "a").exists()
+    await pipeline.close()
+
+
+async def test_a_full_disk_while_a_veiled_run_is_renamed_leaves_its_points_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = await open_pipeline(tmp_path, **STILL)
+    await fill(pipeline)
+    await pipeline.change(DELETE)
+    await put(pipeline, "a", scalars("loss", [7, 8]))
+    replace = disk.replace_durably
+    failures = [OSError(errno.ENOSPC, "full")]
+
+    def refuse(path: Path, data: bytes) -> None:
+        if path.name == layout.RUN_FILE and failures:
+            raise failures.pop()
+        replace(path, data)
+
+    monkeypatch.setattr(disk, "replace_durably", refuse)
+    with pytest.raises(StorageFailed, match="safe in the journal"):
+        await pipeline.change(RenameRun(run_name("a"), run_name("c")))
+    async with asyncio.timeout(20):
+        while not pipeline.health.ready:
+            await asyncio.sleep(0.02)
+    await put(pipeline, "c", scalars("loss", [9]))
+    await pipeline.close()
+    assert points(tmp_path)["c", "loss"] == [(0, 7.0), (1, 8.0), (2, 9.0)]
+    assert ("a", "loss") not in points(tmp_path)
+
+
+async def test_a_deletion_is_not_done_again_to_what_others_put_there_later(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path / "live")
+    await fill(pipeline)
+    await pipeline.change(DELETE_BELOW)
+    async with asyncio.timeout(20):
+        while pipeline._store.veils.runs():
+            await asyncio.sleep(0.02)
+    shutil.copytree(_golden_run(tmp_path / "source"), tmp_path / "live" / "a")
+    shutil.copytree(tmp_path / "live", tmp_path / "dead")
+    await pipeline.close()
+    await (await open_pipeline(tmp_path / "dead")).close()
+    assert [path.read_bytes() for path in (tmp_path / "dead" / "a").iterdir()] == [GOLDEN.read_bytes()]
+
+
+async def test_a_run_can_be_deleted_from_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    full = True
+    sync = disk.sync_data
+
+    def refuse(fd: int) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        sync(fd)
+
+    monkeypatch.setattr(disk, "sync_data", refuse)
+    with pytest.raises(StorageFailed, match="the disk is full"):
+        await put(pipeline, "b", scalars("loss", [6]))
+    assert (await pipeline.change(DELETE)).runs == ("a",)
+    assert not list((tmp_path / "a").glob("*tfevents*"))
+    with pytest.raises(StorageFailed, match="the disk is full"):
+        await pipeline.change(RENAME)
+    full = False
+    async with asyncio.timeout(20):
+        while not pipeline.health.ready:
+            await asyncio.sleep(0.02)
+    await put(pipeline, "a", scalars("loss", [7]))
+    await put(pipeline, "b", scalars("loss", [6]))
+    await pipeline.close()
+    assert points(tmp_path) == {
+        ("a", "loss"): [(0, 7.0)],
+        ("a/x", "loss"): [(0, 4.0)],
+        ("b", "loss"): [(0, 5.0), (1, 6.0)],
+    }
+
+
+async def test_a_file_that_cannot_be_removed_under_a_veil_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = await open_pipeline(tmp_path, **STILL)
+    await fill(pipeline)
+    await pipeline.change(DELETE)
+    await put(pipeline, "a", scalars("loss", [7]))
+
+    def refuse(path: Path, *_: object) -> None:
+        raise PermissionError(errno.EACCES, "denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", refuse)
+        await pipeline.change(DELETE)
+    assert "a change to runs is incomplete" in caplog.text
+    await pipeline.close()
 
 
 @pytest.mark.parametrize(
@@ -511,8 +748,6 @@ async def test_renames_back_and_forth_and_begun_again_are_replayed_to_the_same(t
 
 
 async def test_a_disk_that_refuses_during_a_change_finishes_it_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import errno
-
     pipeline = await open_pipeline(tmp_path)
     await fill(pipeline)
     broken = True

@@ -80,7 +80,9 @@ async def test_what_was_veiled_is_not_moved_through_a_link(tmp_path, outside) ->
     await pipeline.submit(batch("a", scalars("x", [1.0])), ack=Ack.WRITTEN)
     await pipeline.close()
     veils = Veils(logdir, 0)
-    files = veils.begin(run_name("a"))
+    veils.begin(run_name("a"))
+    files = veils.files(run_name("a"))
+    assert files is not None
     (logdir / "a").rename(files)
     for path in files.iterdir():
         path.rename(path.with_name(path.name.replace("tfevents", "tf~vents")))

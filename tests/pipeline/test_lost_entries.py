@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def loss(seq: int, run: str = "a") -> Batch:
 
 async def leave_as_killed(pipeline: Pipeline, logdir: Path) -> Path:
     """What a SIGKILL would leave of an idle pipeline goes to `logdir`; returns the journal's last segment."""
+    while (due_in := pipeline._store.veils.due_in()) is not None and due_in <= 0:
+        await asyncio.sleep(0.01)  # a veil is being lifted: files are on their way
     shutil.copytree(pipeline._settings.logdir, logdir)
     await pipeline.close()
     return list_segments(logdir / ".tbbridge")[-1][1]

@@ -20,6 +20,11 @@ _MESH: Final = "mesh"
 _GRAPH_TAG: Final = "__run_graph__"
 
 
+def mesh_of(tag: str) -> str:
+    """The mesh that a tag is a part of."""
+    return next((tag.removesuffix(part) for part in _MESH_PARTS if tag.endswith(part)), tag)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What is left of a stretch of an event file. `end`, `stopped` and `plugins` are as in `reader.Chunk`."""

@@ -6,7 +6,10 @@ door.py has them as they are asked for; changes.py turns those into these and do
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from tbbridge.pipeline.ledger import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,15 @@ class Renamed:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What the run held is replaced by what waits in the folder `staged`. `known`: readers may have seen the run before."""
+    """What the run held is replaced by what waits in the folder `staged`. `known`: readers may have seen the run before.
+
+    `then`: the run as it is afterwards, to be written on in its newest file; None: that file is not whole.
+    """
 
     run: str
     staged: str
     known: bool
+    then: Run | None = None
 
 
 SettledChange: TypeAlias = Removed | Rewritten | Renamed | Installed

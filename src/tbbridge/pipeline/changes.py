@@ -14,27 +14,27 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tbbridge import disk, layout, limits
-from tbbridge.errors import Conflict, ItemWarning, NotFound
-from tbbridge.events.rewrite import without_tag
-from tbbridge.events.summaries import encode_file_start
-from tbbridge.events.tfrecord import Corrupt
+from tbbridge.errors import Conflict, InvalidItem, ItemWarning, NotFound
 from tbbridge.model import PROJECTOR_CONFIG, STATE_FOLDER, RunName, run_name
 from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, SettledChange, renamed
 from tbbridge.pipeline.door import Change, Changed, DeleteRun, DeleteTag, InstallRun, RenameRun
 from tbbridge.pipeline.eventfile import EventFiles
+from tbbridge.pipeline.ledger import Run
+from tbbridge.pipeline.rewriting import Rewrite, is_events, run_in
 from tbbridge.pipeline.veils import Veils
 
 log = logging.getLogger(__name__)
 
+# Behind the name of a staged folder that is the writer's now, so that whoever made it may clean up after himself.
+_TAKEN: Final = "-taken"
+# Holds the index of the last change that is wholly done.
+_DONE_FILE: Final = "changes-done"
 # What concerns the folders of this change and not the disk: trying again for ever would hold everybody up.
-_TAKEN: Final = (
-    "-taken"  # behind the name of a staged folder that is the writer's now: whoever made it may clean up after himself
-)
 _GIVE_UP: Final = disk.PATH_ERRNOS | {errno.ENOTEMPTY, errno.EXDEV, errno.EINVAL, errno.EBUSY}
 
 
@@ -44,7 +44,9 @@ class Prepared:
 
     asked: Change
     staged: Path | None = None
-    rewrite: _Rewrite | None = None
+    rewrite: Rewrite | None = None
+    installed: Run | None = None
+    turn: int = 0  # how many changes had been begun or done when the files were looked at
     taken: bool = False  # the writer has it: whatever becomes of it, it is not the asker's any more
 
 
@@ -62,10 +64,12 @@ class Changes:
 
     def __init__(self, logdir: Path, files: EventFiles, veils: Veils, clock: Callable[[], float]) -> None:
         self._logdir = logdir
-        self._staged = logdir / STATE_FOLDER / layout.STAGED
+        self._state = logdir / STATE_FOLDER
+        self._staged = self._state / layout.STAGED
         self._files = files
         self._veils = veils
         self._clock = clock
+        self._turn = 0
 
     # --- beside the writer --------------------------------------------------------------------------------------------
 
@@ -88,14 +92,15 @@ class Changes:
                 taken = staged.rename(staged.with_name(staged.name + _TAKEN))
                 _sync_tree(taken)
                 _sync_up(self._staged, self._logdir)
-                return Prepared(asked, taken)
+                return Prepared(asked, taken, installed=run_in(taken, asked.run))
             case DeleteTag(run, tag):
+                turn = self._turn
                 folder = self._existing(run)
                 staged = self.stage()
-                rewrite = _Rewrite(folder, tag, staged)
+                rewrite = Rewrite(folder, tag, staged)
                 with contextlib.suppress(FileNotFoundError):  # moved meanwhile: `settle` sees where to
                     rewrite.catch_up()
-                return Prepared(asked, staged, rewrite)
+                return Prepared(asked, staged, rewrite, turn=turn)
         return Prepared(asked)
 
     def abandon(self, prepared: Prepared) -> None:
@@ -115,11 +120,10 @@ class Changes:
             case RenameRun(run, to):
                 return self._settle_renaming(run, to)
             case InstallRun(run, _, replace):
-                assert prepared.staged is not None  # noqa: S101 - `prepare` took it
-                return self._settle_installation(run, prepared.staged, replace=replace)
+                return self._settle_installation(run, prepared, replace=replace)
             case DeleteTag(run, tag):
                 assert prepared.rewrite is not None  # noqa: S101 - `prepare` made it
-                return self._settle_rewriting(run, tag, prepared.rewrite, index)
+                return self._settle_rewriting(run, tag, prepared.rewrite, index, prepared.turn)
 
     def _settle_removal(self, run: RunName, *, below: bool) -> Decided:
         exists = self._exists(run)
@@ -143,7 +147,7 @@ class Changes:
         if to == run or to.startswith(run + "/"):
             raise Conflict(f"run {run!a} cannot be renamed to {to!a}, which is itself or lies in its own folder")
         target = self._logdir / to
-        self._check_plain(to)
+        self._check_way(to)
         if self._exists(to) or _has_entries(target):
             raise Conflict(f"there is a run or folder {to!a} already; delete it or choose another name")
         for name in moved:
@@ -154,20 +158,25 @@ class Changes:
         disk.sync_files([folder / path for folder in folders for path in layout.own_files(folder)], folders)
         return Decided(Renamed(run, to), Changed(tuple(moved)), tuple(to + name[len(run) :] for name in moved))
 
-    def _settle_installation(self, run: RunName, staged: Path, *, replace: bool) -> Decided:
-        self._check_plain(run)
+    def _settle_installation(self, run: RunName, prepared: Prepared, *, replace: bool) -> Decided:
+        assert prepared.staged is not None  # noqa: S101 - `prepare` took it
+        self._check_way(run)
         exists = self._exists(run)
         if exists and not replace:
             raise Conflict(f"run {run!a} exists; say that it is to be replaced, or delete it first")
         if exists:
             self._check_writable(run)
-        known = exists or run in self._veils
-        return Decided(Installed(run, staged.name, known), Changed((run,), tuple(self._left_behind([run]) if exists else ())))
+        warnings = list(self._left_behind([run])) if exists else []
+        if prepared.installed is None:
+            message = "its newest event file is not whole: the run goes on in another one, and steps left out begin at 0 again"
+            warnings.append(ItemWarning("run", "torn-file", message))
+        known = exists or run in self._veils or self._veils.is_below(run)
+        return Decided(Installed(run, prepared.staged.name, known, prepared.installed), Changed((run,), tuple(warnings)))
 
-    def _settle_rewriting(self, run: RunName, tag: str, rewrite: _Rewrite, index: int) -> Decided:
+    def _settle_rewriting(self, run: RunName, tag: str, rewrite: Rewrite, index: int, turn: int) -> Decided:
         folder = self._existing(run)
         self._check_writable(run)
-        if folder != rewrite.folder:  # its veil was lifted meanwhile, or it was removed and begun again
+        if folder != rewrite.folder or turn != self._turn:  # veil lifted, or the run changed: what was copied may be gone
             rewrite.begin(folder)
         rewrite.catch_up()
         if rewrite.dropped == 0:
@@ -180,15 +189,39 @@ class Changes:
 
     # --- on the disk --------------------------------------------------------------------------------------------------
 
-    def apply(self, change: SettledChange) -> None:
-        """Do what the journal says, or what is left to do of it. OSError only for what may pass, such as a full disk."""
+    def apply(self, change: SettledChange, index: int) -> None:
+        """Do what the journal's entry `index` says, or what is left to do of it. OSError only for what may pass: a full disk.
+
+        Whatever else goes wrong concerns this change alone, and is told in the log: the bridge has other runs to serve.
+        """
+        if self._done() >= index:
+            return  # since then, the runs concerned are their owners' again
+        self._turn += 1
+        try:
+            self._do(change)
+        except OSError as error:
+            if error.errno not in _GIVE_UP:
+                raise
+            log.error("a change to runs is incomplete: %s: %s", error.filename, error.strerror)  # noqa: TRY400
+        except Exception:
+            log.exception("a change to runs is incomplete")
+        finally:
+            self._turn += 1
+        disk.replace_durably(self._state / _DONE_FILE, b"%d\n" % index)
+
+    def _done(self) -> int:
+        try:
+            text = (self._state / _DONE_FILE).read_text()
+        except FileNotFoundError:
+            return 0
+        return int(text) if text.strip().isdigit() else 0
+
+    def _do(self, change: SettledChange) -> None:
         match change:
             case Removed(runs):
-                for run in runs:
-                    self._veils.begin(run)
-                    self._empty(run)
-                for run in runs:
-                    self._clear_way(run, but=runs)
+                self._veils.begin(*runs)
+                self._empty(runs)
+                self._clear_way(runs)
             case Rewritten(run=run):
                 self._apply_rewriting(run, self._staged / change.staged)
             case Installed(run=run):
@@ -196,35 +229,49 @@ class Changes:
             case Renamed():
                 self._apply_renaming(change)
 
+    def remove_by_hand(self, run: RunName, *, below: bool) -> Changed:
+        """Remove a run as its owner would, past the journal: for a disk so full that nothing can be journalled."""
+        changed = self._settle_removal(run, below=below).changed
+        self._empty(changed.runs)
+        for name in changed.runs:
+            self._prune(self._logdir / name)
+        return changed
+
     def lift_due(self) -> None:
         """End the veils whose time has come."""
-        for run in self._veils.due():
-            self._lift(run)
+        self._lift(self._veils.due())
 
     def lift_all(self) -> None:
         """End every veil: there will be nobody to do it later."""
-        for run in self._veils.runs():
-            self._lift(run)
+        self._lift(self._veils.runs())
 
-    def _lift(self, run: str) -> None:
-        try:
-            self._files.lift(run)
-        except OSError as error:
-            if error.errno not in _GIVE_UP:
-                raise
-            log.error("run %r cannot be put in its place: %s: %s", run, error.filename, error.strerror)  # noqa: TRY400
-            self._veils.postpone(run)
+    def _lift(self, runs: list[str]) -> None:
+        for start in range(0, len(runs), limits.VEILS_AT_ONCE):
+            some = runs[start : start + limits.VEILS_AT_ONCE]
+            try:
+                self._files.lift(*some)
+            except OSError as error:
+                if error.errno not in _GIVE_UP:
+                    raise
+                if len(some) == 1:
+                    what = error.strerror
+                    log.error("run %r cannot be put in its place: %s: %s", some[0], error.filename, what)  # noqa: TRY400
+                    self._veils.postpone(some[0])
+                else:
+                    for run in some:
+                        self._lift([run])
 
     def _apply_rewriting(self, run: str, staged: Path) -> None:
         names = list(layout.own_files(staged))
         if names:  # else: it was cut off after this, the last step
             self._files.release(run)
-            veil = self._veils.begin(run)
+            self._veils.begin(run)
             self._files.release(run)
+            veil = self._files.folder(run)
             veil.mkdir(parents=True, exist_ok=True)
             for folder in (self._logdir / run, veil):
                 for name in list(layout.own_files(folder)):
-                    if len(name.parts) == 1 and _is_events(name.name):
+                    if len(name.parts) == 1 and is_events(name.name):
                         _attempt((folder / name).unlink)
                     elif folder != veil:
                         _move(folder / name, veil.joinpath(*map(_veiled, name.parts)))
@@ -232,18 +279,18 @@ class Changes:
                 (staged / name).rename(veil / name)
             _sync_tree(veil)
         shutil.rmtree(staged, ignore_errors=True)
-        self._clear_way(run, but=())
+        self._clear_way((run,))
 
     def _apply_installation(self, run: str, staged: Path, *, known: bool) -> None:
         if not staged.exists():  # it was cut off after this, the last step
             return
-        self._empty(run)
-        veil = self._veils.begin(run, at_once=not known)
-        self._veils.empty(run)
+        self._empty((run,))
+        self._veils.begin(run, at_once=not known)
+        veil = self._files.folder(run)
         staged.rename(veil)
         disk.sync_path(veil.parent)
         if known:
-            self._clear_way(run, but=())
+            self._clear_way((run,))
 
     def _apply_renaming(self, change: Renamed) -> None:
         """One rename of the folder. What is under a veil takes the other name with it.
@@ -252,54 +299,53 @@ class Changes:
         """
         source, target = self._logdir / change.run, self._logdir / change.to
         moved = [change.run, *self._runs_below(change.run)]
-        for name in moved:
-            self._files.release(name)
+        self._files.release(*moved)
         for name in self._veils.runs():
             to = renamed(name, change)
             if to is not None and any(layout.own_files(self._files.folder(name))):
                 self._veils.rename(name, to)
         if source.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            _attempt(lambda: source.rename(target))
+            source.rename(target)
             _sync_up(target.parent, self._logdir)
-            if source.parent.exists():
-                disk.sync_path(source.parent)
-        for name in moved:
-            self._veils.begin(name)
+            disk.sync_files([], [source.parent])
+        self._veils.begin(*moved)
         self._prune(source.parent)
 
-    def _empty(self, run: str) -> None:
-        """Remove what belongs to `run`, wherever it is."""
-        self._files.release(run)
-        folder = self._logdir / run
-        for name in list(layout.own_files(folder)):
-            _attempt((folder / name).unlink)
-        self._veils.empty(run)
-        self._prune_own(folder)
-        if folder.is_dir():
-            disk.sync_path(folder)
+    def _empty(self, runs: Sequence[str]) -> None:
+        """Remove what belongs to `runs`, wherever it is."""
+        self._files.release(*runs)
+        for run in runs:
+            folder = self._logdir / run
+            for name in list(layout.own_files(folder)):
+                _attempt((folder / name).unlink)
+            _attempt(lambda: self._veils.empty(run))  # noqa: B023 - called here and now
+            self._prune_own(folder)
+        disk.sync_files([], [folder for folder in (self._logdir / run for run in runs) if folder.is_dir()])
 
-    def _clear_way(self, run: str, *, but: tuple[str, ...]) -> None:
-        """Let the run's folder vanish, as TensorBoard's Python reader wants it: veil the runs below it, then remove it."""
-        folder = self._logdir / run
-        for name in self._runs_below(run):
-            if name not in but and name not in self._veils:
-                self._hide(name)
-        self._prune_own(folder)
-        self._prune(folder)
+    def _clear_way(self, runs: Sequence[str]) -> None:
+        """Let the runs' folders vanish, as TensorBoard's Python reader wants it: veil the runs below them, then remove them."""
+        gone = set(runs)
+        top = [run for run in runs if not any(above in gone for above in _names_above(run))]
+        below = dict.fromkeys(name for run in top for name in self._runs_below(run))
+        self._hide([name for name in below if name not in gone and name not in self._veils])
+        for run in sorted(runs, key=len, reverse=True):
+            self._prune_own(self._logdir / run)
+            self._prune(self._logdir / run)
 
-    def _hide(self, run: str) -> None:
-        folder = self._logdir / run
-        self._files.release(run)
-        veil = self._veils.begin(run)
-        for name in list(layout.own_files(folder)):
-            target = veil.joinpath(*map(_veiled, name.parts))
-            _move(folder / name, target)
-            self._files.moved(target)
-        if veil.is_dir():
-            disk.sync_path(veil)
-        self._prune_own(folder)
-        self._prune(folder)
+    def _hide(self, runs: Sequence[str]) -> None:
+        self._files.release(*runs)
+        self._veils.begin(*runs)
+        for run in runs:
+            folder, veil = self._logdir / run, self._files.folder(run)
+            for name in list(layout.own_files(folder)):
+                target = veil.joinpath(*map(_veiled, name.parts))
+                _move(folder / name, target)
+                self._files.moved(target)
+        disk.sync_files([], [veil for veil in map(self._files.folder, runs) if veil.is_dir()])
+        for run in sorted(runs, key=len, reverse=True):
+            self._prune_own(self._logdir / run)
+            self._prune(self._logdir / run)
 
     def _prune_own(self, folder: Path) -> None:
         """Remove the folders in `folder` that belong to its run, as far as they are empty now."""
@@ -315,8 +361,6 @@ class Changes:
             if folder.is_dir() and not _remove_if_empty(folder):
                 break
             folder = folder.parent
-        if folder.is_dir():
-            disk.sync_path(folder)
 
     # --- what is there ------------------------------------------------------------------------------------------------
 
@@ -342,8 +386,9 @@ class Changes:
         for path, folders, names in os.walk(self._logdir / run):
             own = [name for name in folders if Path(path, name) in set(layout.own_folders(Path(path)))]
             folders[:] = [name for name in folders if name not in own]
-            if any(map(layout.is_event_file, names)) and Path(path) != self._logdir / run:
-                found.add(Path(path).relative_to(self._logdir).as_posix())
+            name = Path(path).relative_to(self._logdir).as_posix()
+            if name != run and any(map(layout.is_event_file, names)) and _can_be_named(name):
+                found.add(name)
         return sorted(found)
 
     def _left_behind(self, runs: Sequence[str]) -> Iterator[ItemWarning]:
@@ -353,6 +398,8 @@ class Changes:
                 here = Path(path)
                 folders[:] = [name for name in folders if here / name not in set(layout.own_folders(here))]
                 others = [name for name in names if not (layout.is_event_file(name) or name == PROJECTOR_CONFIG)]
+                if not _can_be_named(here.relative_to(self._logdir).as_posix()):
+                    others = names  # a folder of others, which no request can name
                 if others or any((here / name).is_symlink() for name in folders):
                     shown = (here / (others or folders)[0]).relative_to(self._logdir).as_posix()
                     message = (
@@ -369,6 +416,20 @@ class Changes:
             if folder.is_symlink():
                 raise Conflict(f"run {run!a} lies behind the symbolic link {part!a}, which is not followed; remove the link")
 
+    def _check_way(self, run: str) -> None:
+        """Raise `Conflict` if the folder of a run that is not there yet could not be made."""
+        self._check_plain(run)
+        folder = self._logdir / run
+        while not os.path.lexists(folder):
+            folder = folder.parent
+        shown = folder.relative_to(self._logdir.parent)
+        if not folder.is_dir():
+            raise Conflict(
+                f"{str(shown)!a} is a file, where the folder of run {run!a} would have to be; move it, or rename the run"
+            )
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise Conflict(f"the folder {str(shown)!a} is not writable for this server; change its permissions")
+
     def _check_writable(self, run: str) -> None:
         self._check_plain(run)
         folder = self._files.folder(run)
@@ -378,6 +439,19 @@ class Changes:
             if not os.access(path, os.W_OK | os.X_OK):
                 shown = path.relative_to(self._logdir.parent)
                 raise Conflict(f"the folder {str(shown)!a} is not writable for this server; change its permissions")
+
+
+def _names_above(run: str) -> list[str]:
+    parts = run.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _can_be_named(name: str) -> bool:
+    try:
+        run_name(name)
+    except InvalidItem:
+        return False
+    return True
 
 
 def _veiled(part: str) -> str:
@@ -433,80 +507,3 @@ def _sync_up(folder: Path, to: Path) -> None:
         if folder == to:
             return
         folder = folder.parent
-
-
-@dataclass(slots=True)
-class _Rewrite:
-    """The event files of a run being copied into one without a tag. `catch_up` may be called again when they have grown."""
-
-    folder: Path
-    tag: str
-    staged: Path
-    dropped: int = 0
-    _file: str = ""
-    _offset: int = 0
-    _plugins: dict[str, str] = field(default_factory=dict)
-    _length: int = 0
-    _fd: int = -1
-
-    def begin(self, folder: Path) -> None:
-        """Begin anew with the files in `folder`."""
-        self.close()
-        self.folder, self.dropped, self._length, self._file = folder, 0, 0, ""
-
-    def catch_up(self) -> None:
-        """Copy what is there and not copied yet. Raises `Conflict` at damage: nobody may throw away what lies behind it."""
-        names = [path.name for path in layout.own_files(self.folder) if len(path.parts) == 1]
-        for name in sorted(filter(_is_events, names), key=layout.lifted_name):
-            if layout.lifted_name(name) < layout.lifted_name(self._file):
-                continue
-            if name != self._file:
-                self._file, self._offset, self._plugins = name, 0, {}
-            self._copy(self.folder / name)
-
-    def _copy(self, path: Path) -> None:
-        window = limits.READ_WINDOW_BYTES
-        with path.open("rb") as file:
-            while True:
-                file.seek(self._offset)
-                data = file.read(window)
-                kept = without_tag(data, self.tag, self._plugins)
-                if isinstance(kept.stopped, Corrupt):
-                    at = self._offset + kept.end
-                    raise Conflict(
-                        f"event file {path.name} is damaged at byte {at}; what is behind it would be lost. Import the run "
-                        "under another name, which keeps what can be read, or delete the whole run"
-                    )
-                self.dropped += kept.dropped
-                self._write(kept.pieces)
-                self._plugins, self._offset = kept.plugins, self._offset + kept.end
-                if len(data) < window:
-                    return  # the end, or a torn record that may be completed later
-                window = limits.READ_WINDOW_BYTES if kept.end else 4 * window  # a record that is larger than the window
-
-    def _write(self, pieces: list[memoryview | bytes]) -> None:
-        if self._fd < 0:
-            self._fd = os.open(self.staged / "copy", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        for piece in pieces:
-            disk.write_all(self._fd, piece, self._length)
-            self._length += len(piece)
-
-    def finish(self, name: str, wall_time: float) -> int:
-        """Give the copy its name, durably; returns its length."""
-        if self._length == 0:  # without a record, no reader would know that there is a run
-            self._write([encode_file_start(wall_time, session_start=True)])
-        disk.sync_data(self._fd)
-        self.close()
-        (self.staged / "copy").rename(self.staged / name)
-        disk.sync_path(self.staged)
-        return self._length
-
-    def close(self) -> None:
-        """Close the copy."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-
-def _is_events(name: str) -> bool:
-    return layout.is_event_file(layout.lifted_name(name))

@@ -56,8 +56,9 @@ def encode_change(change: SettledChange, index: int) -> bytes:
             )
         case Renamed(run, to):
             message.change.renamed.MergeFrom(pb.Renamed(run=run.encode(), to=to.encode()))
-        case Installed(run, staged, known):
-            message.change.installed.MergeFrom(pb.Installed(run=run.encode(), staged=staged, known=known))
+        case Installed(run, staged, known, then):
+            said = None if then is None else _run_message(then)
+            message.change.installed.MergeFrom(pb.Installed(run=run.encode(), staged=staged, known=known, then=said))
     return frame(message.SerializeToString())
 
 
@@ -73,7 +74,8 @@ def change_of(message: pb.Entry) -> SettledChange | None:
             return Renamed(message.change.renamed.run.decode(), message.change.renamed.to.decode())
         case "installed":
             installed = message.change.installed
-            return Installed(installed.run.decode(), installed.staged, installed.known)
+            then = _run_from(installed.then) if installed.HasField("then") else None
+            return Installed(installed.run.decode(), installed.staged, installed.known, then)
     return None
 
 

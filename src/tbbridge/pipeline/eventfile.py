@@ -112,6 +112,7 @@ class EventFiles:
         the name one that this folder never had: a reader may remember a deleted file of the same name as dead.
         Raises `InvalidItem` if something is in the way of the folder, OSError if the disk fails.
         """
+        self._veils.begin_below(run)
         folder = self.folder(run)
         try:
             self._check_inside(folder, run)
@@ -283,16 +284,18 @@ class EventFiles:
         self._unsynced.update(files)
         self._unsynced_folders.update(folders)
 
-    def lift(self, run: str) -> None:
-        """End the veil of `run`: its files go to its folder. No checkpoint may be under way, which would look for them here."""
-        self.release(run)
-        self._unsynced.update(self._veils.lift(run))
+    def lift(self, *runs: str) -> None:
+        """End the veils of `runs`: files go to their folders. No checkpoint may be under way, which would look for them."""
+        self.release(*runs)
+        self._unsynced.update(self._veils.lift(*runs))
 
-    def release(self, run: str) -> None:
-        """Let go of the run's files, which are about to be moved or deleted."""
-        self._close(run)
-        folder = self.folder(run)
-        self._unsynced = {path for path in self._unsynced if not path.is_relative_to(folder)}
+    def release(self, *runs: str) -> None:
+        """Let go of the files of `runs`, which are about to be moved or deleted."""
+        for run in runs:
+            self._close(run)
+        folders = {self.folder(run) for run in runs}
+        tables = {folder / EMBEDDINGS_FOLDER for folder in folders}
+        self._unsynced = {path for path in self._unsynced if path.parent not in folders and tables.isdisjoint(path.parents)}
 
     def moved(self, path: Path) -> None:
         """A file came to `path` from elsewhere: the next checkpoint sees to it."""

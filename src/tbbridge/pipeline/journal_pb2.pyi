@@ -90,14 +90,16 @@ class Renamed(_message.Message):
     def __init__(self, run: _Optional[bytes] = ..., to: _Optional[bytes] = ...) -> None: ...
 
 class Installed(_message.Message):
-    __slots__ = ("run", "staged", "known")
+    __slots__ = ("run", "staged", "known", "then")
     RUN_FIELD_NUMBER: _ClassVar[int]
     STAGED_FIELD_NUMBER: _ClassVar[int]
     KNOWN_FIELD_NUMBER: _ClassVar[int]
+    THEN_FIELD_NUMBER: _ClassVar[int]
     run: bytes
     staged: str
     known: bool
-    def __init__(self, run: _Optional[bytes] = ..., staged: _Optional[str] = ..., known: bool = ...) -> None: ...
+    then: RunCheckpoint
+    def __init__(self, run: _Optional[bytes] = ..., staged: _Optional[str] = ..., known: bool = ..., then: _Optional[_Union[RunCheckpoint, _Mapping]] = ...) -> None: ...
 
 class FileOpened(_message.Message):
     __slots__ = ("run", "name", "wall_time", "first_of_run", "config_length")

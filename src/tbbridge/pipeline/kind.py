@@ -65,11 +65,18 @@ _KIND_OF_PLUGIN: Mapping[str, Kind] = {
     "mesh": Kind.MESH,
     "hparams": Kind.HPARAMS,
     "custom_scalars": Kind.CUSTOM_SCALARS,
+    "graphs": Kind.GRAPH,
+    "graph_tagged_run_metadata": Kind.RUN_METADATA,
 }
+
+
+def kind_of_plugin(plugin: str) -> Kind:
+    """The kind of values that TensorBoard's plugin of this name shows."""
+    return _KIND_OF_PLUGIN.get(plugin, Kind.TENSOR)
 
 
 def kind_of(summary: Summary) -> Kind:
     """The kind of one summary."""
     if isinstance(summary, Tensor | RawValue):
-        return _KIND_OF_PLUGIN.get(summary.plugin_name, Kind.TENSOR)
+        return kind_of_plugin(summary.plugin_name)
     return _KIND_OF[type(summary)]

@@ -162,8 +162,10 @@ class Ledger:
             case Removed(runs):
                 for name in runs:
                     self.runs.pop(name, None)
-            case Installed(run=name):
-                self.runs.pop(name, None)  # what it brings is another's: the run goes on in a file of its own behind it
+            case Installed(run=name, then=then):
+                self.runs.pop(name, None)
+                if then is not None:
+                    self.runs[name] = then
             case Rewritten(run=name, tag=tag, file=file, length=length):
                 known = self.runs.get(name)
                 if known is not None:

@@ -23,7 +23,7 @@ from tbbridge.model import STATE_FOLDER, Batch, RunName, RunStatus
 from tbbridge.pipeline import codec
 from tbbridge.pipeline.changes import Changes, Decided
 from tbbridge.pipeline.checkpoint import write_checkpoint
-from tbbridge.pipeline.door import LOST, Ack, Change, Changed, DeleteTag, Health, Receipt, RenameRun, Stats
+from tbbridge.pipeline.door import LOST, Ack, Change, Changed, DeleteRun, DeleteTag, Health, Receipt, RenameRun, Stats
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.heartbeats import Heartbeats
 from tbbridge.pipeline.journal import Journal
@@ -136,6 +136,8 @@ class Pipeline:
 
     async def change(self, change: Change) -> Changed:
         """Make a change to runs; see `door.Door.change`."""
+        if isinstance(change, DeleteRun) and self._writer.is_full:
+            return await self._remove_by_hand(change)
         if isinstance(change, RenameRun):
             await self._until_lifted(change.to)
         elif isinstance(change, DeleteTag):
@@ -156,6 +158,16 @@ class Pipeline:
             self._veiled.set()
         assert isinstance(decided, Decided)  # noqa: S101 - as `Store.change` says
         return decided.changed
+
+    async def _remove_by_hand(self, change: DeleteRun) -> Changed:
+        """On a full disk nothing can be journalled, and deleting is what helps: it is done as the run's owner would do it."""
+        work = partial(self._store.changes.remove_by_hand, change.run, below=change.below)
+        try:  # in the pool, where nobody else touches the files meanwhile
+            changed = await asyncio.get_running_loop().run_in_executor(self._disk_pool, work)
+        except OSError as error:
+            raise StorageFailed(describe(error), full=disk.is_full(error)) from error
+        self._writer.touched.update(changed.runs)
+        return changed
 
     async def stage(self) -> Path:
         """A folder for what `change` is to install; see `door.Door.stage`."""
@@ -224,8 +236,9 @@ class Pipeline:
         if self._closing:
             return
         self._closing = True
-        self._lifter.cancel()
         self._lifted.set()
+        await self._veils_lifted()
+        self._lifter.cancel()
         self._queue.close()
         done, _ = await asyncio.wait([self._task], timeout=self._settings.close_timeout_s)
         if not done:
@@ -236,6 +249,13 @@ class Pipeline:
             request.fail(Stopping("the bridge is shutting down; send the batch again when it is back"))
         lose(left)
         await asyncio.to_thread(self._close_store, clean=bool(done) and not self._writer.is_failing)
+
+    async def _veils_lifted(self) -> None:
+        """Wait, though not for long, for veils that would have to be lifted before TensorBoard's readers had noticed."""
+        until = time.monotonic() + self._settings.close_timeout_s
+        while (due_in := self._store.veils.due_in()) is not None and due_in > 0 and time.monotonic() < until:
+            log.info("runs were changed a moment ago: %.1f s until TensorBoard has noticed", due_in)
+            await asyncio.sleep(min(due_in, until - time.monotonic()))
 
     def _close_store(self, *, clean: bool) -> None:
         self._disk_pool.shutdown()

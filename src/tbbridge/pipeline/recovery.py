@@ -16,7 +16,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def recover(
         log.info("run %r: its event file is gone, a new one begins with its next batch", name)
         del ledger.runs[name]
     reader = JournalReader(folder, first, ledger.next_index)
-    replay = _Replay(ledger, files, logs, fates.gone(files))
+    replay = _Replay(ledger, files, logs, fates.gone(files), fates.ended_at)
     said = time.monotonic()
     for message in reader:
         _stop_if(should_stop)
@@ -84,7 +84,7 @@ def recover(
             ledger.change(message.index, change)
             # Every other one was done before the entry after it was journalled; behind damage there was such an entry
             if message.index == fates.last_index and looking.damage is None:
-                changes.apply(change)
+                changes.apply(change, message.index)
             outcome.replayed += 1
             continue
         try:
@@ -169,6 +169,7 @@ class _Fates:
         self._current: dict[str, tuple[str, str]] = {name: (name, run.file) for name, run in ledger.runs.items()}
         self._superseded: set[tuple[str, str]] = set()
         self._changed: set[tuple[str, str]] = set()
+        self.ended_at: dict[tuple[str, str], int] = {}  # the entry whose change took it; there may be another of its name since
         self._published = 0  # entries below this index are in their event files
         self._here = boot_id()
 
@@ -181,17 +182,19 @@ class _Fates:
         match codec.change_of(message):
             case Removed(runs):
                 for run in runs:
-                    self._end(run)
-            case Installed(run=run):
-                self._end(run)
+                    self._end(run, message.index)
+            case Installed(run=run, then=then):
+                self._end(run, message.index)
+                if then is not None:
+                    self._begin(run, then.file, message.index, known=True)
             case Rewritten(run=run, file=file):
-                if self._end(run):
+                if self._end(run, message.index):
                     self._begin(run, file, message.index, known=True)
             case Renamed() as change:
                 for run, (_, file) in list(self._current.items()):
                     to = renamed(run, change)
                     if to is not None:
-                        self._end(run)
+                        self._end(run, message.index)
                         self._begin(to, file, message.index, known=True)
 
     def _begin(self, run: str, file: str, index: int, *, known: bool) -> None:
@@ -202,12 +205,13 @@ class _Fates:
         self._superseded.discard(key)  # a run may come back to a name it had
         self._begun[key] = index, known
 
-    def _end(self, run: str) -> bool:
+    def _end(self, run: str, index: int) -> bool:
         key = self._current.pop(run, None)
         if key is None:
             return False
         self._superseded.add(key)
         self._changed.add(key)
+        self.ended_at[key] = index
         return True
 
     def changed(self, run: Run) -> bool:
@@ -228,12 +232,21 @@ class _Fates:
 class _Replay:
     """Gathers the event bytes of entries and makes the files hold them."""
 
-    def __init__(self, ledger: Ledger, files: EventFiles, logs: LogFiles, gone: set[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        files: EventFiles,
+        logs: LogFiles,
+        gone: set[tuple[str, str]],
+        ended_at: Mapping[tuple[str, str], int],
+    ) -> None:
+        """`gone` and `ended_at`: files not to be written to, and before which entry; see `_Fates`."""
         self._ledger = ledger
         self._files = files
         self._logs = logs
         self._with_logs: list[Entry] = []
         self._gone = gone
+        self._ended_at = ended_at
         self._gathered: dict[int, list[Write]] = {}  # of event files, by identity: a run may have two files in one replay
         self._beside: list[Write] = []
         self._lists: dict[int, list[Write]] = {}  # what each run's list of embeddings grows by, kept until the end
@@ -245,7 +258,8 @@ class _Replay:
             self.flush()
             self._supersede(entry.openings)
         for write in writes_of(entry):
-            if (write.run.name, write.run.file) in self._gone:
+            key = write.run.name, write.run.file
+            if key in self._gone or entry.index < self._ended_at.get(key, 0):
                 continue
             if write.is_whole:
                 self._beside.append(write)

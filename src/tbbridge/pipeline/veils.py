@@ -63,7 +63,11 @@ class Veils:
                 self.lift(run)
         kept = {veil.folder for veil in self._veils.values()}
         for path in present:
-            if path not in kept:  # begun by a process that was killed: nothing was in it yet
+            if path in kept or not path.is_dir():
+                continue
+            if any(layout.own_files(path / layout.FILES_FOLDER)):
+                log.error("%s holds files of a run but not its name, or one that another veil has; look into it", path)
+            else:  # begun by a process that was killed: nothing was in it yet
                 shutil.rmtree(path, ignore_errors=True)
 
     def __contains__(self, run: object) -> bool:
@@ -77,41 +81,60 @@ class Veils:
         veil = self._veils.get(run)
         return None if veil is None else veil.files
 
-    def begin(self, run: str, *, at_once: bool = False) -> Path:
-        """Veil `run` from now on; returns the folder for its files. `at_once`: nobody knows it, lift it at the next look."""
+    def begin(self, *runs: str, at_once: bool = False) -> None:
+        """Veil `runs` from now on. `at_once`: nobody knows them, lift them at the next look."""
         lift_at = self._clock() + (0 if at_once else self._veil_s)
-        veil = self._veils.get(run)
-        if veil is not None:
-            veil.lift_at = max(veil.lift_at, lift_at)
-            return veil.files
-        folder = self._root / _NUMBER.format(self._next)
-        self._next += 1
-        folder.mkdir(parents=True)
-        disk.replace_durably(folder / layout.RUN_FILE, run.encode())
-        for path in (self._root, self._root.parent):
-            disk.sync_path(path)
-        self._veils[run] = _Veil(folder, lift_at)
-        return self._veils[run].files
+        made: dict[str, _Veil] = {}
+        for run in dict.fromkeys(runs):
+            veil = self._veils.get(run)
+            if veil is not None:
+                veil.lift_at = max(veil.lift_at, lift_at)
+                continue
+            folder = self._root / _NUMBER.format(self._next)
+            self._next += 1
+            folder.mkdir(parents=True)
+            (folder / layout.RUN_FILE).write_bytes(run.encode())
+            made[run] = _Veil(folder, lift_at)
+        if made:  # what a veil holds without its name on the disk would be lost
+            folders = [veil.folder for veil in made.values()]
+            disk.sync_files([folder / layout.RUN_FILE for folder in folders], [*folders, self._root, self._root.parent])
+            self._veils.update(made)
+
+    def begin_below(self, run: str) -> None:
+        """Veil a run that begins below a veiled one, for as long: its folder would bring back the one that has to vanish."""
+        if self._veils and run not in self._veils and (above := self._above(run)):
+            lift_at = max(self._veils[name].lift_at for name in above)
+            self.begin(run)
+            self._veils[run].lift_at = lift_at
+
+    def _above(self, run: str) -> list[str]:
+        parts = run.split("/")
+        names = ("/".join(parts[:count]) for count in range(1, len(parts)))
+        return [name for name in names if name in self._veils]
 
     def empty(self, run: str) -> None:
         """Remove what a veiled run holds; it stays veiled."""
         veil = self._veils.get(run)
-        if veil is not None:
-            shutil.rmtree(veil.files, ignore_errors=True)
+        if veil is not None and veil.files.exists():
+            shutil.rmtree(veil.files)
 
     def rename(self, run: str, to: str) -> None:
         """Let the veil of `run` be that of `to`."""
-        veil = self._veils.pop(run)
+        veil = self._veils[run]
         disk.replace_durably(veil.folder / layout.RUN_FILE, to.encode())
-        self._veils[to] = veil
+        self._veils[to] = self._veils.pop(run)
 
     def runs(self) -> list[str]:
         """The runs that are veiled."""
         return list(self._veils)
 
     def covers(self, run: str) -> bool:
-        """True if `run`, or a run below it, is veiled."""
-        return any(name == run or name.startswith(run + "/") for name in self.runs())
+        """True if `run`, a run below it, or one above it is veiled."""
+        return any(name == run or name.startswith(run + "/") or run.startswith(name + "/") for name in self.runs())
+
+    def is_below(self, run: str) -> bool:
+        """True if a run above `run` is veiled."""
+        return bool(self._above(run))
 
     def due_in(self) -> float | None:
         """Seconds until the next veil can be lifted; None if there is none."""
@@ -126,17 +149,21 @@ class Veils:
         """Something is in the way of lifting it; try again later."""
         self._veils[run].lift_at = self._clock() + max(1.0, self._veil_s)
 
-    def lift(self, run: str) -> list[Path]:
-        """Put the veiled files of `run` in its folder, oldest event file first; returns them. Can be repeated if it fails."""
-        veil = self._veils[run]
-        target = self._logdir / run
-        names = sorted(layout.own_files(veil.files), key=lambda path: (path.name == PROJECTOR_CONFIG, path))
-        moved = [self._move(veil.files, name, target) for name in names]
-        if moved:
-            for folder in {path.parent for path in moved} | {target, *_between(self._logdir, target)}:
-                disk.sync_path(folder)
-        shutil.rmtree(veil.folder, ignore_errors=True)
-        del self._veils[run]
+    def lift(self, *runs: str) -> list[Path]:
+        """Put the veiled files of `runs` in their folders, oldest event file first; returns them. May be repeated."""
+        moved: list[Path] = []
+        folders: set[Path] = set()
+        for run in runs:
+            files, target = self._veils[run].files, self._logdir / run
+            names = sorted(layout.own_files(files), key=lambda path: (path.name == PROJECTOR_CONFIG, path))
+            here = [self._move(files, name, target) for name in names]
+            if here:
+                folders |= {path.parent for path in here} | {target, *_between(self._logdir, target)}
+            moved += here
+        disk.sync_files([], folders)
+        for run in runs:
+            shutil.rmtree(self._veils[run].folder, ignore_errors=True)
+            del self._veils[run]
         return moved
 
     def _move(self, files: Path, name: PurePosixPath, target: Path) -> Path:

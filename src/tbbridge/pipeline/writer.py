@@ -169,7 +169,7 @@ class Store:
         finally:
             prepared.taken = True
         self.ledger.change(index, decided.change)
-        self._pending.append(partial(self.changes.apply, decided.change))
+        self._pending.append(partial(self.changes.apply, decided.change, index))
         return decided
 
     def write_pending(self) -> None:
@@ -263,6 +263,11 @@ class Writer:
         """True while new batches are refused."""
         return self._failure is not None
 
+    @property
+    def is_full(self) -> bool:
+        """True while new batches are refused because the disk is full."""
+        return isinstance(self._failure, OSError) and disk.is_full(self._failure)
+
     def failure(self) -> StorageFailed:
         """Why batches are refused, as a new error each time: one error raised again and again would keep every traceback."""
         if isinstance(self._failure, OSError):
@@ -326,6 +331,10 @@ class Writer:
             self._failed(error)
             errand.fail(self.failure())
             await self._recover([])
+            return
+        except Exception:  # of this errand alone, before anything of it was journalled
+            log.exception("an errand of the writer failed")
+            errand.fail(TBBridgeError("an internal error; the log says which, and nothing was changed"))
             return
         self._journalled += 1
         try:
