@@ -7,6 +7,7 @@ the garbage collector runs inside `ring` itself, so the bell is a SimpleQueue, t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -108,12 +109,13 @@ class ThreadSender:
         watch = threading.Thread(target=self._watch, args=(thread,), name="tbbridge-keeper", daemon=True)
         try:
             thread.start()
-            if self._outbox.can_spool:
-                watch.start()
         except RuntimeError:  # the interpreter is ending; drain_at_exit sends from its own thread
             lifecycle.activate(self)
             return False
         self._thread = thread
+        if self._outbox.can_spool:
+            with contextlib.suppress(RuntimeError):  # no more threads: then what waits is spooled between two requests only
+                watch.start()
         lifecycle.activate(self)
         return True
 
