@@ -157,6 +157,10 @@ LOGS_FILE_MAX_BYTES: Final = 16 * MiB
 LOGS_MAX_BYTES: Final = 1024 * MiB
 # Log files kept open for writing, beside OPEN_FILES_MAX.
 LOGS_OPEN_FILES_MAX: Final = 128
+# Logs of which nothing is left, whose next file must have a number of its own. Of more, only the highest number is remembered.
+LOGS_ENDED_MAX: Final = 10_000
+# Folders of logs whose files' names are remembered: else the first record of each of many logs would list them all.
+LOGS_FOLDERS_KEPT: Final = 1000
 # Records that one GET looks back for; more is read by asking for everything, which is streamed.
 LOGS_LOOK_BACK_MAX: Final = 100_000
 # Bytes of a log read at one time, whether one record fits in it or not: then twice as much, up to READ_WINDOW_BYTES.

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tbbridge import limits
 from tbbridge.model import LogRecord, RunName, run_name
 from tbbridge.pipeline.logbook import Lines, Log, Logbook, LogFile, LogKeeper, LogSettings
 
@@ -34,8 +35,13 @@ class Disk:
         self.files[file] = lines.offset + len(lines.data)
 
 
-def content(book: Logbook) -> tuple[dict[str, Log], dict[LogFile, int], int]:
-    return dict(book.current), dict(book.rotated), book.total
+def content(book: Logbook) -> tuple[dict[str, Log], dict[LogFile, int], int, dict[str, int], int]:
+    return dict(book.current), dict(book.rotated), book.total, dict(book.ended), book.ended_floor
+
+
+@pytest.fixture(autouse=True)
+def _few_ended_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LOGS_ENDED_MAX", 1)
 
 
 # (run, bytes of the message); None: the group is not journalled and comes again
@@ -50,7 +56,10 @@ def test_bounds_hold_and_the_count_is_right(overwrite: bool, steps: list[tuple[s
     book.adopt([(LogFile(run_name("a"), 3), 100)])
     settings = LogSettings(overwrite=overwrite, file_max_bytes=5000, max_bytes=4 * BLOCK)
     keeper = LogKeeper(book, disk, settings)
-    for step in steps:
+    used = {(run_name("a"), 3)}
+    for number, step in enumerate(steps):
+        if number % 10 == 9:
+            keeper = LogKeeper(book, disk, settings)  # as a start does
         undo: list[Callable[[], object]] = []
         before = content(book)
         run, size = step or ("a", 3000)
@@ -61,6 +70,9 @@ def test_bounds_hold_and_the_count_is_right(overwrite: bool, steps: list[tuple[s
             assert content(book) == before
             continue
         disk.do(lines, dropped)
+        if lines.offset == 0:
+            assert (lines.run, lines.generation) not in used, "a number comes twice, and cursors point into other records"
+            used.add((lines.run, lines.generation))
         present = {LogFile(log.run, log.generation): log.length for log in book.current.values()}
         assert {**present, **book.rotated} == disk.files
         assert book.total == sum(max(size, BLOCK) for size in disk.files.values())

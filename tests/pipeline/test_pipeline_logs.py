@@ -21,6 +21,7 @@ from tbbridge.pipeline.door import Ack, DeleteRun
 from tbbridge.pipeline.journal import list_segments
 from tbbridge.pipeline.logbook import LogSettings
 from tbbridge.pipeline.pipeline import Pipeline
+from tbbridge.store.log_files import LogFiles, Tail, Wanted
 
 SEGMENT_BYTES = 8 * 1024
 
@@ -162,7 +163,7 @@ async def test_beyond_the_bound_the_oldest_full_files_go_then_silent_logs(tmp_pa
     await send(pipeline, logs("new", "a"), logs("newer", "b"))
     assert list(log_files(tmp_path)) == ["busy.log.6", "new.log", "newer.log", "other.log"]
     await send(pipeline, logs("silent", "back"))
-    assert messages(log_files(tmp_path)["silent.log"]) == ["back"]
+    assert messages(log_files(tmp_path)["silent.log.2"]) == ["back"]  # no number is used twice
     await pipeline.close()
     # After a start it is known again what there is: the bound holds
     pipeline = await open_pipeline(tmp_path, logs=settings)
@@ -214,7 +215,93 @@ async def test_overwrite_begins_each_log_anew_at_a_start(tmp_path) -> None:
     pipeline = await open_pipeline(tmp_path, logs=settings)
     await send(pipeline, logs("a", "new"), logs("a", "newer"))
     await pipeline.close()
-    assert {name: messages(data) for name, data in log_files(tmp_path).items()} == {"a.log": ["new", "newer"], "b.log": ["old"]}
+    assert {name: messages(data) for name, data in log_files(tmp_path).items()} == {
+        "a.log.4": ["new", "newer"],
+        "b.log": ["old"],
+    }
+
+
+def read_on(tail: Tail) -> list[str]:
+    """All that there is behind the tail's place; the last record is given out at the second look."""
+    found: list[str] = []
+    quiet = 0
+    while quiet < 2:
+        taken = tail.take()
+        quiet = quiet + 1 if taken is None else 0
+        found += [record.message for _, record in taken or ()]
+    return found
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_reader_goes_on_behind_its_cursor_when_a_start_begins_the_log_anew(memory_path, *, is_killed: bool) -> None:
+    """The new file had the number of the old one, so a cursor pointed into the middle of other records."""
+    settings = LogSettings(overwrite=True)
+    live = memory_path / "live"
+    pipeline = await open_pipeline(live, logs=settings)
+    await send(pipeline, logs("a", "old 1", "old 2"))
+    tail = Tail(LogFiles(live, run_name("a")), Wanted())
+    assert read_on(tail) == ["old 1", "old 2"]
+    for start in range(3):
+        if is_killed:
+            dead = memory_path / f"dead {start}"
+            shutil.copytree(live, dead)
+            await pipeline.close()
+            live = dead
+            tail = Tail(LogFiles(live, run_name("a")), Wanted(), tail.place)
+        else:
+            await pipeline.close()
+        pipeline = await open_pipeline(live, logs=settings)
+        new = [f"new 1 of start {start}, which is a little longer", "new 2", "new 3"]
+        await send(pipeline, logs("a", *new))
+        assert read_on(tail) == new
+    await pipeline.close()
+
+
+async def test_a_log_that_went_to_make_room_comes_back_under_other_numbers(tmp_path, monkeypatch) -> None:
+    """Also after a start, and when too many logs ended for each to be remembered."""
+    monkeypatch.setattr("tbbridge.limits.LOGS_ENDED_MAX", 2)
+    settings = LogSettings(file_max_bytes=100, max_bytes=2 * 4096)
+    pipeline = await open_pipeline(tmp_path, logs=settings, segment_bytes=SEGMENT_BYTES)
+    tail = Tail(LogFiles(tmp_path, run_name("a")), Wanted())
+    for turn in range(4):
+        await send(pipeline, logs("a", f"turn {turn}" + "x" * 80), logs("a", f"and {turn}"))
+        assert read_on(tail) == [f"turn {turn}" + "x" * 80, f"and {turn}"]
+        await send(pipeline, *[logs(f"{name} {turn}", "y" * 3000) for name in "bcde"])
+        assert not any(name.startswith("a.log") for name in log_files(tmp_path))
+        if turn % 2:
+            await pipeline.close()
+            pipeline = await open_pipeline(tmp_path, logs=settings, segment_bytes=SEGMENT_BYTES)
+    await pipeline.close()
+
+
+async def test_overwriting_goes_on_where_somebody_removed_the_old_log(tmp_path) -> None:
+    settings = LogSettings(overwrite=True)
+    pipeline = await open_pipeline(tmp_path, logs=settings)
+    await send(pipeline, logs("a", "old"))
+    await pipeline.close()
+    (tmp_path / ".tbbridge" / "logs" / "a.log").unlink()
+    pipeline = await open_pipeline(tmp_path, logs=settings)
+    await send(pipeline, logs("a", "new"), logs("a", "newer"))
+    await pipeline.close()
+    assert [messages(data) for data in log_files(tmp_path).values()] == [["new", "newer"]]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+async def test_the_first_records_of_many_clients_do_not_list_the_folder_each(tmp_path, monkeypatch, overwrite) -> None:
+    """With n logs in one folder, that was n listings of up to n names."""
+    listed: list[object] = []
+    listing = os.listdir
+    pipeline = await open_pipeline(tmp_path, logs=LogSettings(overwrite=overwrite))
+    monkeypatch.setattr(os, "listdir", lambda folder: listed.append(folder) or listing(folder))
+    for number in range(50):
+        await send(pipeline, logs(f"node-{number}", "hello"))
+    assert len(listed) == 1
+    by_hand = tmp_path / ".tbbridge" / "logs" / "node-50.log"
+    by_hand.write_text("somebody's\n")
+    await send(pipeline, logs("node-50", "hello"))
+    await pipeline.close()
+    assert by_hand.exists() is not overwrite
+    assert messages(log_files(tmp_path)["node-50.log.2"]) == ["hello"]
 
 
 async def test_few_files_are_kept_open(tmp_path, monkeypatch) -> None:
@@ -331,7 +418,7 @@ async def test_after_a_crash_too_overwriting_ends_the_old_log_first(memory_path)
     await pipeline.close()
     for folder in (again, memory_path / "dead again"):
         pipeline = await open_pipeline(folder, logs=settings, segment_bytes=SEGMENT_BYTES)
-        assert {name: messages(data) for name, data in log_files(folder).items()} == {"a.log": ["new"], "b.log": ["old"]}
+        assert {name: messages(data) for name, data in log_files(folder).items()} == {"a.log.2": ["new"], "b.log": ["old"]}
         await pipeline.close()
 
 

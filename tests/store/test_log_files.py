@@ -99,6 +99,21 @@ def test_a_follower_goes_on_in_the_next_file(tmp_path) -> None:
     assert drained(tail) == written[2:]
 
 
+def test_a_follower_finds_a_log_that_begins_with_any_number(tmp_path) -> None:
+    """A log that all of it went of goes on with the next number, and one that is waited for may be such a log."""
+    written = records(4)
+    waiting = Tail(LogFiles(tmp_path, RUN), ALL)
+    assert not waiting.has_more()
+    put(tmp_path, 4, lines(written[:2]))
+    assert waiting.has_more()
+    assert drained(waiting) == written[:2]
+    put(tmp_path, 4, b"").unlink()
+    assert not waiting.has_more()
+    put(tmp_path, 9, lines(written[2:]))
+    assert waiting.has_more()
+    assert drained(waiting) == written[2:]
+
+
 def test_every_place_that_was_given_out_is_one_to_go_on_from(tmp_path, small_windows) -> None:
     written = records(12)
     put(tmp_path, 1, lines(written[:6]))

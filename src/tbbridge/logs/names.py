@@ -17,6 +17,7 @@ LOGS_FOLDER: Final = "logs"
 
 # A folder of this form could meet the file of another run: `a.log` is the log of the run `a`.
 _LIKE_A_FILE: Final = re.compile(r"\.log(\.\d+)?~*$")
+_FILE: Final = re.compile(r"(.+\.log)(?:\.([1-9][0-9]{0,17}))?", re.DOTALL)
 # Parts up to this length stay as they are: behind them fit `.log`, a number and a tilde. Names that are cut are longer than any
 # that is not, so that the two never meet.
 _PART_MAX_BYTES: Final = 230
@@ -32,11 +33,16 @@ def log_path(run: RunName, generation: int = 1) -> str:
 
 def generation_of(run: RunName, name: str) -> int | None:
     """The generation that a file in the folder of the run's log is of; None if it is no part of that log."""
-    first = log_path(run).rpartition("/")[2]
-    if name == first:
-        return 1
-    number = name.removeprefix(first + ".") if name.startswith(first + ".") else ""
-    return int(number) if re.fullmatch(r"[1-9][0-9]{0,17}", number) and number != "1" else None
+    found = first_and_number(name)
+    return found[1] if found is not None and found[0] == log_path(run).rpartition("/")[2] else None
+
+
+def first_and_number(name: str) -> tuple[str, int] | None:
+    """The name of the first file of the log that a file of this name belongs to, and its number; None if it is no log's."""
+    found = _FILE.fullmatch(name)
+    if found is None or found[2] == "1":
+        return None
+    return found[1], int(found[2] or 1)
 
 
 def _folder(part: str) -> str:

@@ -135,6 +135,13 @@ def _log_frames(ledger: Ledger) -> list[bytes]:
             names = [run.encode() for run in runs]
             message = pb.LogCheckpoint(runs=names, generations=generations, lengths=lengths, full=is_full)
             frames.append(frame(message.SerializeToString()))
+    ended = [("", ledger.logs.ended_floor), *ledger.logs.ended.items()]
+    if ended == [("", 0)]:
+        return frames
+    for start in range(0, len(ended), _WRITERS_A_FRAME):
+        paths, numbers = zip(*ended[start : start + _WRITERS_A_FRAME], strict=True)
+        message = pb.LogCheckpoint(runs=[path.encode() for path in paths], generations=numbers, ended=True)
+        frames.append(frame(message.SerializeToString()))
     return frames
 
 
@@ -170,6 +177,10 @@ def decode_checkpoint(data: bytes, ledger: Ledger) -> int | None:
                 ledger.mark(writer.decode(), seq)
         for payload in payloads[logs_from:]:
             logs = pb.LogCheckpoint.FromString(payload)
+            if logs.ended:
+                for path, number in zip(logs.runs, logs.generations, strict=True):
+                    ledger.logs.know_ended(path.decode(), number)
+                continue
             for name, generation, length in zip(logs.runs, logs.generations, logs.lengths, strict=True):
                 ledger.logs.know(Log(RunName(name.decode()), generation, length), is_full=logs.full)
     except (DecodeError, ValueError):  # the latter, and InvalidItem among it, for what no version of ours wrote

@@ -170,13 +170,15 @@ class WriterMarks(_message.Message):
     def __init__(self, writers: _Optional[_Iterable[bytes]] = ..., seqs: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class LogCheckpoint(_message.Message):
-    __slots__ = ("runs", "generations", "lengths", "full")
+    __slots__ = ("runs", "generations", "lengths", "full", "ended")
     RUNS_FIELD_NUMBER: _ClassVar[int]
     GENERATIONS_FIELD_NUMBER: _ClassVar[int]
     LENGTHS_FIELD_NUMBER: _ClassVar[int]
     FULL_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
     runs: _containers.RepeatedScalarFieldContainer[bytes]
     generations: _containers.RepeatedScalarFieldContainer[int]
     lengths: _containers.RepeatedScalarFieldContainer[int]
     full: bool
-    def __init__(self, runs: _Optional[_Iterable[bytes]] = ..., generations: _Optional[_Iterable[int]] = ..., lengths: _Optional[_Iterable[int]] = ..., full: bool = ...) -> None: ...
+    ended: bool
+    def __init__(self, runs: _Optional[_Iterable[bytes]] = ..., generations: _Optional[_Iterable[int]] = ..., lengths: _Optional[_Iterable[int]] = ..., full: bool = ..., ended: bool = ...) -> None: ...

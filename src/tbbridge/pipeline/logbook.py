@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from tbbridge import limits
 from tbbridge.logs.lines import encode_record, level_name
+from tbbridge.logs.names import log_path
 from tbbridge.model import Batch, LogRecord, RunBatch, RunName, TagName, Text, tag_name
 from tbbridge.pipeline.kind import Kind, kind_of
 
@@ -82,12 +83,16 @@ class Logbook:
         self.current: OrderedDict[str, Log] = OrderedDict()  # by run; the one written longest ago first
         self.rotated: OrderedDict[LogFile, int] = OrderedDict()  # bytes of files that are full; the oldest first
         self.total = 0  # bytes of all of them, blocks counted whole
+        self.ended: OrderedDict[str, int] = OrderedDict()  # logs of which nothing is left, by path: their last number
+        self.ended_floor = 0  # the highest number of those that are not remembered any more
 
     def clear(self) -> None:
         """Forget everything."""
         self.current.clear()
         self.rotated.clear()
         self.total = 0
+        self.ended.clear()
+        self.ended_floor = 0
 
     def adopt(self, files: Iterable[tuple[LogFile, int]]) -> None:
         """At a start, after the replay: files that are there and that nobody knows, oldest first. They go first."""
@@ -105,10 +110,24 @@ class Logbook:
             self.current[log.run] = log
         self.total += _cost(log.length)
 
+    def last_number(self, run: RunName) -> int:
+        """The last number that a file of the log had. None is used twice: a reader's place in a log is one for good."""
+        log = self.current.get(run)
+        return self.ended.get(log_path(run), self.ended_floor) if log is None else log.generation
+
+    def know_ended(self, path: str, number: int) -> None:
+        """Enter a log of which nothing is left, or "" for all that are not remembered, as a checkpoint has it."""
+        if path:
+            self.ended[path] = number
+        else:
+            self.ended_floor = number
+
     def enter(self, lines: Lines) -> Callable[[], None]:
         """Lines were given a place; returns what takes that back."""
         run, before, total = lines.run, self.current.get(lines.run), self.total
         full: LogFile | None = None
+        path = "" if before is not None else log_path(run)
+        ended = self.ended.pop(path, None)
         if before is not None and before.generation != lines.generation:
             full = LogFile(run, before.generation)
             self.rotated[full] = before.length
@@ -123,6 +142,9 @@ class Logbook:
             self.total = total
             if full is not None:
                 self.rotated.pop(full, None)
+            if ended is not None:
+                self.ended[path] = ended
+                self.ended.move_to_end(path, last=False)
             if before is None:
                 self.current.pop(run, None)
             else:
@@ -142,15 +164,40 @@ class Logbook:
         size = self.rotated.pop(file, None)
         if size is not None:
             self.total -= _cost(size)
+        unend = None if file.run in self.current else self._end(file)
 
         def undo() -> None:
             self.total = total
+            if unend is not None:
+                unend()
             if log is not None:
                 self.current[log.run] = log
                 self.current.move_to_end(log.run, last=False)
             if size is not None:
                 self.rotated[file] = size
                 self.rotated.move_to_end(file, last=False)
+
+        return undo
+
+    def _end(self, file: LogFile) -> Callable[[], None]:
+        """Remember the number of a file that goes, of a log that no file grows of; returns what takes that back."""
+        path, floor = log_path(file.run), self.ended_floor
+        before = self.ended.get(path)
+        self.ended[path] = max(file.generation, floor if before is None else before)
+        forgotten: tuple[str, int] | None = None
+        if len(self.ended) > limits.LOGS_ENDED_MAX:
+            forgotten = self.ended.popitem(last=False)
+            self.ended_floor = max(floor, forgotten[1])
+
+        def undo() -> None:
+            self.ended_floor = floor
+            if before is None:
+                self.ended.pop(path, None)
+            else:
+                self.ended[path] = before
+            if forgotten is not None:
+                self.ended[forgotten[0]] = forgotten[1]
+                self.ended.move_to_end(forgotten[0], last=False)
 
         return undo
 
@@ -186,7 +233,10 @@ class LogKeeper:
         data = b"".join(map(encode_record, records))
         dropped: list[LogFile] = []
         if self.settings.overwrite and run not in self._begun:
-            dropped += [LogFile(run, number) for number in self._folder.generations(run)]
+            numbers = set(self._folder.generations(run))
+            if (log := self._book.current.get(run)) is not None:
+                numbers.add(log.generation)  # also if somebody removed it: nothing goes on there
+            dropped += [LogFile(run, number) for number in sorted(numbers)]
             self._begun.add(run)
             undo.append(lambda: self._begun.discard(run))
             undo += [self._book.drop(file) for file in dropped]
@@ -200,11 +250,9 @@ class LogKeeper:
 
     def _next_place(self, run: RunName, size: int, checked: set[str]) -> tuple[int, int]:
         log = self._book.current.get(run)
-        if log is None and run in checked:
-            return 1, 0
         if log is None or (run not in checked and not self._folder.is_live(log)):
-            newest = max(self._folder.generations(run), default=0)
-            return max(newest, 0 if log is None else log.generation) + 1, 0
+            there = [] if run in checked else self._folder.generations(run)
+            return max([self._book.last_number(run), *there]) + 1, 0
         if log.length and log.length + size > self.settings.file_max_bytes:
             return log.generation + 1, 0
         return log.generation, log.length

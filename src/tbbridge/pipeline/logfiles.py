@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tbbridge import disk, limits
-from tbbridge.logs.names import LOGS_FOLDER, generation_of, log_path
+from tbbridge.logs.names import LOGS_FOLDER, first_and_number, log_path
 from tbbridge.model import STATE_FOLDER, RunName
 from tbbridge.pipeline.ledger import Entry
 from tbbridge.pipeline.logbook import Lines, Log, LogFile
@@ -79,6 +79,9 @@ class LogFiles:
         self._open: OrderedDict[LogFile, _Open] = OrderedDict()
         self._unsynced: set[Path] = set()
         self._unsynced_folders: set[Path] = set()
+        # The files of folders as the disk has them, by the name of each log's first file. What others put there is found out:
+        # at once if it is in the way of the next file, else at the next start.
+        self._listed: OrderedDict[Path, dict[str, set[int]]] = OrderedDict()
 
     def path(self, file: LogFile) -> Path:
         """Where a file is."""
@@ -97,13 +100,31 @@ class LogFiles:
 
     def generations(self, run: RunName) -> list[int]:
         """The numbers of the log's files that are there, oldest first."""
-        try:
-            names = os.listdir(self.path(LogFile(run, 1)).parent)
-        except OSError as error:
-            if error.errno not in disk.PATH_ERRNOS:
-                raise
-            return []
-        return sorted(number for name in names if (number := generation_of(run, name)) is not None)
+        first = self.path(LogFile(run, 1))
+        listed = self._listed.get(first.parent)
+        if listed is not None:
+            numbers = listed.get(first.name, set())
+            if _size(self.path(LogFile(run, max(numbers, default=0) + 1))) >= 0:
+                listed = None
+        if listed is None:
+            listed = self._listed[first.parent] = _listed(first.parent)
+            while len(self._listed) > limits.LOGS_FOLDERS_KEPT:
+                self._listed.popitem(last=False)
+        self._listed.move_to_end(first.parent)
+        return sorted(listed.get(first.name, ()))
+
+    def _note(self, file: LogFile, *, is_there: bool) -> None:
+        """We made or removed a file."""
+        first = self.path(LogFile(file.run, 1))
+        listed = self._listed.get(first.parent)
+        if listed is None:
+            return
+        if is_there:
+            listed.setdefault(first.name, set()).add(file.generation)
+        elif (numbers := listed.get(first.name)) is not None:
+            numbers.discard(file.generation)
+            if not numbers:
+                del listed[first.name]
 
     def do(self, work: LogWrite | LogDrop) -> None:
         """Write or remove. Again after a failure, it has the same outcome."""
@@ -158,6 +179,8 @@ class LogFiles:
             self._unsynced_folders.update({path.parent, *(up for up in path.parent.parents if up.is_relative_to(self._state))})
         flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
         fd = os.open(path, flags, 0o600)
+        if create:
+            self._note(file, is_there=True)
         entry = self._open[file] = _Open(fd, path, disk.place_of(fd))
         return entry
 
@@ -171,6 +194,8 @@ class LogFiles:
             if error.errno not in disk.PATH_ERRNOS:
                 raise
             log.warning("%s cannot be removed: %s", path, error.strerror)
+            return
+        self._note(file, is_there=False)
 
     def found(self) -> list[tuple[LogFile, int]]:
         """All files that are there, the one written longest ago first, with their bytes."""
@@ -221,6 +246,22 @@ class LogFiles:
         """Close all files."""
         for file in list(self._open):
             self._close(file)
+
+
+def _listed(folder: Path) -> dict[str, set[int]]:
+    """The numbers of the files of each log in `folder`, by the name of its first file."""
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        if error.errno not in disk.PATH_ERRNOS:
+            raise
+        return {}
+    found: dict[str, set[int]] = {}
+    for name in names:
+        parted = first_and_number(name)
+        if parted is not None:
+            found.setdefault(parted[0], set()).add(parted[1])
+    return found
 
 
 def _size(path: Path) -> int:

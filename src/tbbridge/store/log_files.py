@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from tbbridge.model import STATE_FOLDER, LogRecord, RunName
 
 # A record with all it may have, and to spare: a longer stretch without an end is damage and is passed over.
 _WINDOW_MAX_BYTES = limits.READ_WINDOW_BYTES
+
+_TICK_NS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,6 +74,15 @@ class LogFiles:
         found = (generation_of(self._run, name) for name in names)
         return sorted(number for number in found if number is not None)
 
+    def folder_changed_ns(self) -> int:
+        """When files last came to the folder or went from it; 0 while it is not there."""
+        try:
+            return os.stat(self._first.parent).st_mtime_ns
+        except OSError as error:
+            if error.errno not in disk.PATH_ERRNOS:
+                raise
+            return 0
+
     def size(self, generation: int) -> int:
         """Bytes of one file; -1 if it is not there."""
         try:
@@ -104,12 +116,20 @@ class Tail:
         self.place = place or Place()
         self._window = limits.LOGS_WINDOW_BYTES
         self._looked_at = -1  # the length that the newest file had at the last look
+        self._folder_at = -1  # the time of the last change of the folder that was looked into
 
     def has_more(self) -> bool:
         """Whether another `take` could find something; costs a look or two at a file's length."""
         number = self.place.generation
         size = self._files.size(number) if number else -1
-        return (size >= 0 and size != self.place.offset) or self._files.size(number + 1) >= 0
+        if size >= 0:
+            return size != self.place.offset or self._files.size(number + 1) >= 0
+        changed = self._files.folder_changed_ns()  # a log that begins, or began again: its next file may have any number
+        if changed == self._folder_at:
+            return False
+        # Two changes in one tick of the file system's clock have one time: a young one is looked into again.
+        self._folder_at = changed if time.time_ns() - changed > _TICK_NS else -1
+        return self._next_generation() is not None
 
     def take(self) -> list[tuple[Place, LogRecord]] | None:
         """The next records, each with the place behind it: those in one window, so perhaps none. None: there are no more now.
@@ -123,7 +143,7 @@ class Tail:
         following = self._next_generation()  # asked for first: once there is one, this file has all it will ever have
         size = self._files.size(number)
         if size < offset and (size >= 0 or (following is None and self._files.generations())):
-            self.place = Place()  # begun anew under its old name; or all of it went, and it began again
+            self.place = Place()  # somebody cut it, or put a log of another bridge in its place
             return []
         data = self._files.read(number, offset, min(size, offset + self._window))
         records = split_records(data)
