@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
 import pytest
-from conftest import running
+from fastapi import FastAPI
 
 from tbbridge.server.app import build_app
 from tbbridge.server.guard import scope_of
@@ -18,9 +19,11 @@ from tbbridge.server.tokens import Scope
 WRITER, READER, ADMIN = "w" * 20, "r" * 20, "a" * 20
 POINT = {"runs": [{"run": "a", "scalars": [{"tag": "loss", "values": [1]}]}]}
 
+Running = Callable[[FastAPI], AbstractAsyncContextManager[httpx.AsyncClient]]
+
 
 @pytest.fixture
-async def guarded(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def guarded(running: Running, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     tokens = f"write:{WRITER} read:{READER} admin:{ADMIN}"
     settings = ServerSettings(
         logdir=tmp_path, tokens=tokens, allowed_hosts=("bridge.example.org",), allowed_origins=("https://dash.example.org",)
@@ -30,7 +33,7 @@ async def guarded(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def unguarded(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def unguarded(running: Running, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with running(build_app(ServerSettings(logdir=tmp_path))) as client:
         yield client
 

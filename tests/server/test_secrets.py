@@ -6,7 +6,6 @@ import logging
 import pprint
 
 import pytest
-from conftest import running
 
 from tbbridge.cli import main
 from tbbridge.errors import InvalidSetting
@@ -25,7 +24,7 @@ def settings(tmp_path) -> ServerSettings:
 
 @pytest.mark.parametrize("how", ["Bearer {}", "bearer  {}", "Basic {}", "{}", "Digest {}"])
 @pytest.mark.parametrize("secret", [GOOD, WRONG])
-async def test_no_answer_log_line_or_metric_shows_a_token(tmp_path, caplog, how, secret):
+async def test_no_answer_log_line_or_metric_shows_a_token(running, tmp_path, caplog, how, secret):
     said = ""
     with caplog.at_level(logging.DEBUG):
         async with running(build_app(settings(tmp_path))) as client:
@@ -75,7 +74,7 @@ def test_a_token_pasted_in_the_tokens_file_is_refused_by_its_line_alone():
     assert GOOD not in refused.value.message
 
 
-async def test_a_token_in_the_query_lets_nobody_in(tmp_path):
+async def test_a_token_in_the_query_lets_nobody_in(running, tmp_path):
     """URLs end in logs of proxies and in histories; so it is not taken there, and nobody gets used to it."""
     async with running(build_app(settings(tmp_path))) as client:
         for name in ("token", "access_token", "api_key"):
