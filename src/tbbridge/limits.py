@@ -363,6 +363,8 @@ QUERIES_KEPT: Final = 4096
 QUERY_KEPT_MAX_BYTES: Final = 1 * KiB
 # The header of one part of a multipart form, and what comes in front of the first: a few lines.
 FORM_HEADER_MAX_BYTES: Final = 16 * KiB
+# Parts of such a form: old clients send two.
+FORM_PARTS_MAX: Final = 100
 # Names among which a misspelt one is looked for; comparing one takes about 50 us.
 CLOSE_MATCHES_AMONG: Final = 2000
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tbbridge import limits
 from tbbridge.errors import MalformedBody
 from tbbridge.wire.multipart import FormFile
 
@@ -82,6 +83,21 @@ def test_spaces_behind_a_boundary_are_allowed():
 def test_what_is_no_whole_form_with_the_file_is_refused(body, says, size):
     with pytest.raises(MalformedBody, match=says):
         read(body, size)
+
+
+def many_parts(count: int) -> bytes:
+    return form(*[(b"X: %d" % number, b"") for number in range(count - 1)], (ARCHIVE, b"zip"))
+
+
+@pytest.mark.parametrize("size", [7, 10**6])
+def test_a_form_of_tiny_parts_is_refused_soon_and_not_copied_for_each(size):
+    """4 MB of them kept the event loop busy for many seconds: each part copied all that stood behind it."""
+    assert read(many_parts(limits.FORM_PARTS_MAX), size) == b"zip"
+    with pytest.raises(MalformedBody, match=f"over {limits.FORM_PARTS_MAX} parts"):
+        read(many_parts(limits.FORM_PARTS_MAX + 1), size)
+    reader = FormFile(TYPE, "archive")
+    with pytest.raises(MalformedBody, match="parts"):
+        reader.feed(b"\r\n--xYz\r\nX:1\r\n\r\n" * 200_000)
 
 
 @pytest.mark.parametrize(

@@ -28,15 +28,21 @@ class FormFile:
         self._name = name
         self._mark = b"\r\n--" + boundary.encode("latin-1", errors="replace")
         self._buffer = b"\r\n"  # the first boundary stands at the very beginning, the others behind a line break
+        self._at = 0  # what stands before it in the buffer is done with; cut off once a piece
         self._state = "preamble"
+        self._parts = 0
         self.found = False
 
     def feed(self, piece: bytes) -> bytes:
         """Take the next piece of the body; return what it held of the file. Raises `MalformedBody`."""
+        if self._state == "end":
+            return b""
         self._buffer += piece
+        self._at = 0
         out: list[bytes] = []
         while self._step(out):
             pass
+        self._buffer = self._buffer[self._at :]
         return b"".join(out)
 
     def close(self) -> None:
@@ -47,49 +53,54 @@ class FormFile:
             raise MalformedBody(_BROKEN.format(f"it has no field {self._name!a}"))
 
     def _step(self, out: list[bytes]) -> bool:
-        """Go on by one boundary or header; False if more bytes are needed for that."""
+        """Go on by one boundary or header, from `_at` in the buffer; False at the end, or if more bytes are needed for that."""
         if self._state == "end":
-            self._buffer = b""
+            self._at = len(self._buffer)
             return False
         if self._state == "head":
             return self._read_head()
-        before, mark, after = self._buffer.partition(self._mark)
-        if not mark:
-            self._pass_on(self._buffer[: 1 - len(self._mark)], out)
-            self._buffer = self._buffer[max(0, len(self._buffer) - len(self._mark) + 1) :]
+        found = self._buffer.find(self._mark, self._at)
+        if found < 0:
+            self._pass_on(max(self._at, len(self._buffer) - len(self._mark) + 1), out)
             return False
-        if after.startswith(b"--"):
-            self._pass_on(before, out)
-            self._state, self._buffer = "end", b""
-            return False
-        if b"\r\n" in after[: limits.FORM_HEADER_MAX_BYTES]:
-            # The line break stays in front of the header, so that an empty one ends as others do.
-            rest = after.partition(b"\r\n")[0]
-            if rest.strip(b" \t"):
-                raise MalformedBody(_BROKEN.format("something stands behind a boundary"))
-            self._pass_on(before, out)
-            self._state, self._buffer = "head", after[len(rest) :]
+        behind = found + len(self._mark)
+        if self._buffer.startswith(b"--", behind):
+            self._pass_on(found, out)
+            self._state = "end"
             return True
-        if len(after) > limits.FORM_HEADER_MAX_BYTES:
-            raise MalformedBody(_BROKEN.format("a boundary's line does not end"))
-        self._pass_on(before, out)  # and wait for the line's end
-        self._buffer = mark + after
-        return False
+        line_end = self._buffer.find(b"\r\n", behind, behind + limits.FORM_HEADER_MAX_BYTES)
+        self._pass_on(found, out)
+        if line_end < 0:
+            if len(self._buffer) - behind > limits.FORM_HEADER_MAX_BYTES:
+                raise MalformedBody(_BROKEN.format("a boundary's line does not end"))
+            return False
+        if self._buffer[behind:line_end].strip(b" \t"):
+            raise MalformedBody(_BROKEN.format("something stands behind a boundary"))
+        self._parts += 1
+        if self._parts > limits.FORM_PARTS_MAX:
+            raise MalformedBody(_BROKEN.format(f"it has over {limits.FORM_PARTS_MAX} parts"))
+        # The line break stays in front of the header, so that an empty one ends as others do.
+        self._state, self._at = "head", line_end
+        return True
 
     def _read_head(self) -> bool:
-        head, end, rest = self._buffer.partition(b"\r\n\r\n")
-        if len(head) > limits.FORM_HEADER_MAX_BYTES:
-            raise MalformedBody(_BROKEN.format("a part's header is too long"))
-        if not end:
+        most = limits.FORM_HEADER_MAX_BYTES
+        end = self._buffer.find(b"\r\n\r\n", self._at, self._at + most + 4)
+        if end < 0:
+            if len(self._buffer) - self._at > most:
+                raise MalformedBody(_BROKEN.format("a part's header is too long"))
             return False
+        head = self._buffer[self._at : end]
         name = re.search(rb'(?im)^content-disposition:[^\r\n]*;\s*name="?([^"\r\n;]*)', head)
         is_ours = name is not None and name[1].decode("latin-1") == self._name
         if is_ours and self.found:
             raise MalformedBody(_BROKEN.format(f"it has the field {self._name!a} twice"))
         self.found = self.found or is_ours
-        self._state, self._buffer = ("file" if is_ours else "other"), rest
+        self._state, self._at = ("file" if is_ours else "other"), end + 4
         return True
 
-    def _pass_on(self, content: bytes, out: list[bytes]) -> None:
-        if self._state == "file" and content:
-            out.append(content)
+    def _pass_on(self, end: int, out: list[bytes]) -> None:
+        """What stands before `end` is content of the part."""
+        if self._state == "file" and end > self._at:
+            out.append(self._buffer[self._at : end])
+        self._at = end

@@ -5,11 +5,13 @@ How they are looked at and installed is that of /api/v1/archive (manage.py, stor
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope
 
+from tbbridge import limits
 from tbbridge.errors import TooLarge, UnsupportedMedia
 from tbbridge.model import RunName
 from tbbridge.server.bodies import read_head
@@ -60,7 +62,11 @@ def _file_of(receive: Receive, form: FormFile) -> Receive:
         message = await receive()
         if message["type"] != "http.request":
             return message
-        content = form.feed(message.get("body", b""))
+        piece: bytes = message.get("body", b"")
+        if len(piece) <= limits.DECODE_INLINE_MAX_BYTES:
+            content = form.feed(piece)
+        else:
+            content = await asyncio.to_thread(form.feed, piece)
         more = message.get("more_body", False)
         if not more:
             form.close()
