@@ -211,8 +211,8 @@ class Pipeline:
                     await self._lifted.wait()
 
     async def _lift_veils(self) -> None:
-        """Put veiled runs in their place when their time has come."""
-        while True:
+        """Put veiled runs in their place when their time has come; the last ones are `close`'s."""
+        while not self._closing:
             due_in = self._store.veils.due_in()
             if due_in is None:
                 self._veiled.clear()
