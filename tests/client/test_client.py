@@ -725,7 +725,7 @@ with tbbridge.Client(flush_interval_s=0.001) as client, client.run("r") as run:
 """
     with subprocess.Popen(
         [sys.executable, "-c", program],
-        env={"TBBRIDGE_URL": server.url},
+        env={"TBBRIDGE_URL": server.url, "TBBRIDGE_SPOOL_MAX_BYTES": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -48,7 +48,7 @@ def fork(url: str, kind: str, *, interval: float, wait: bool) -> subprocess.Pope
     program = PROGRAM.format(kind=kind, interval=interval, wait=wait, flush=flush)
     return subprocess.Popen(
         [sys.executable, "-c", program],
-        env={"TBBRIDGE_URL": url, "PYTHONPATH": str(Path.cwd())},
+        env={"TBBRIDGE_URL": url, "PYTHONPATH": str(Path.cwd()), "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
