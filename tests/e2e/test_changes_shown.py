@@ -80,6 +80,22 @@ def test_a_deleted_run_that_gets_points_again_starts_afresh(story: Story) -> Non
     shows(board, "d", loss=[9, 8, 7])
 
 
+def test_a_run_begun_below_a_deleted_one_does_not_keep_it_alive(story: Story) -> None:
+    bridge, board = story
+    write(bridge, "b", loss=[1, 2, 3])
+    write(bridge, "moved", loss=[5])
+    shows(board, "b", loss=[1, 2, 3])
+    shows(board, "moved", loss=[5])
+    send(bridge, "DELETE", "/api/v1/runs", run="b")
+    write(bridge, "b/new", loss=[7])
+    post(f"{bridge}/api/v1/runs/rename", {"run": "moved", "to": "b/moved"})
+    shows(board, "b/new", loss=[7])
+    shows(board, "b/moved", loss=[5])
+    gone(board, "b")
+    write(bridge, "b", loss=[9])
+    shows(board, "b", loss=[9])
+
+
 def test_a_deleted_tag_goes_and_the_others_live_on(story: Story) -> None:
     bridge, board = story
     write(bridge, "t", loss=[1, 2, 3], wrong=[4, 5])
@@ -121,3 +137,28 @@ def test_archive_delete_restore_gives_the_same_bytes_and_the_run_again(story: St
     shows(board, "copy", loss=[1, 2, 3], mine=[5])
     send(bridge, "PUT", "/api/v1/archive", archive, run="copy", replace="true")
     shows(board, "copy", loss=[1, 2, 3])
+
+
+@pytest.mark.parametrize("load_fast", ["true", "false"], ids=["data server", "python reader"])
+def test_a_bridge_stopped_right_after_a_change_leaves_nothing_stale(tmp_path: Path, load_fast: str) -> None:
+    logdir = tmp_path / "runs"
+    logdir.mkdir()
+    with tensorboard(logdir, load_fast) as board:
+        with serve(logdir, "--veil-s", str(VEIL_S)) as process:
+            bridge = address_in(process)
+            write(bridge, "d", loss=[1, 2, 3], other=[4])
+            write(bridge, "t", loss=[1, 2], typo=[9])
+            shows(board, "d", loss=[1, 2, 3], other=[4])
+            shows(board, "t", loss=[1, 2], typo=[9])
+            send(bridge, "DELETE", "/api/v1/runs", run="d")
+            write(bridge, "d", loss=[7])
+            send(bridge, "DELETE", "/api/v1/runs", run="t", tag="typo")
+            assert process.end() == 0, process.output
+        shows(board, "d", loss=[7])
+        shows(board, "t", loss=[1, 2])
+        with serve(logdir, "--veil-s", str(VEIL_S)) as process:
+            bridge = address_in(process)
+            write(bridge, "d", loss=[8])
+            write(bridge, "t", loss=[3])
+            shows(board, "d", loss=[7, 8])
+            shows(board, "t", loss=[1, 2, 3])
