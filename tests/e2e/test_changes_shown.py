@@ -128,9 +128,10 @@ def test_archive_delete_restore_gives_the_same_bytes_and_the_run_again(story: St
     write(bridge, "z", loss=[4])  # which the archive does not have
     send(bridge, "DELETE", "/api/v1/runs", run="z")
     send(bridge, "PUT", "/api/v1/archive", archive, run="z")
+    until(lambda: all((logdir / "z" / name).exists() for name in before), "the run is in its place again")
+    assert {path.name: path.read_bytes() for path in (logdir / "z").iterdir()} == before
     write(bridge, "z", later=[5])
     shows(board, "z", loss=[1, 2, 3], later=[5])
-    assert {name: (logdir / "z" / name).read_bytes() for name in before} == before
     send(bridge, "PUT", "/api/v1/archive", archive, run="copy")
     shows(board, "copy", loss=[1, 2, 3])
     write(bridge, "copy", mine=[5])
