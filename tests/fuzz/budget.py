@@ -28,7 +28,7 @@ Test = TypeVar("Test", bound=Callable[..., None])
 def fuzz_settings(examples: int) -> settings:
     """For a target that gets `examples` inputs in `make test`."""
     if MINUTES:
-        return settings(max_examples=min(ROUND, 10 * examples), deadline=None, suppress_health_check=_WIDE, print_blob=True)
+        return settings(max_examples=min(ROUND, 2 * examples), deadline=None, suppress_health_check=_WIDE, print_blob=True)
     return settings(max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=_WIDE)
 
 
