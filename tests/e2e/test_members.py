@@ -117,6 +117,21 @@ def test_export_json_writes_a_file_a_run_of_a_group_and_of_nothing_else(written:
             np.testing.assert_equal([(step, value) for _, step, value in found[tag]], points)
 
 
+def test_export_json_gives_runs_with_long_names_files_of_their_own(bridge: str, tmp_path: Path) -> None:
+    """The first of them broke the export off in the middle: its file's name was too long for the disk."""
+    group = "g" * 140
+    with Client(bridge) as client:
+        client.put_groups([{"name": group, "kind": "combined", "patterns": [{"pattern": "*", "bin": "x"}]}])
+    members = ["m" * 140 + end for end in ("1", "2", "é" * 50)]
+    for number, member in enumerate(members):
+        made = TensorplexClient(f"{group}/{member}", host=bridge)
+        made.add_scalar("reward", number, 0)
+    made.export_json(tmp_path / "json")
+    files = sorted((tmp_path / "json").iterdir())
+    assert all(path.name.startswith("g" * 140 + ".mmm") for path in files)
+    assert sorted(points[0][2] for path in files for points in json.loads(path.read_text()).values()) == [0.0, 1.0, 2.0]
+
+
 def kinds_of(url: str, run: str) -> dict[str, str]:
     (entry,) = get(f"{url}/api/v1/runs", run=run)["runs"]
     return {tag["tag"]: tag["kind"] for tag in entry["tags"]}

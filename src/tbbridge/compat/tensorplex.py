@@ -21,6 +21,7 @@ from tbbridge.client.remote import GroupEntry, Remote
 from tbbridge.client.values import Number, Step
 from tbbridge.compat.shared import shared_client
 from tbbridge.kinds import Summary
+from tbbridge.logs.names import fitting_name
 from tbbridge.summary_writer.core import step_of
 
 
@@ -116,8 +117,9 @@ class TensorplexClient:
     def export_json(self, json_dir: str | os.PathLike[str]) -> None:
         """Write the scalars of all members of all groups below the folder `json_dir` of this machine, a file a run.
 
-        The file of the run agent/17 is agent.17.json: {tag: [[wall_time, step, value], ...]}. What was logged before is sent
-        first. Raises what `Client.flush` does, and `Unavailable` if the server is away.
+        The file of the run agent/17 is agent.17.json: {tag: [[wall_time, step, value], ...]}; a name that is too long for a
+        file is cut, and ends with a hash of itself. What was logged before is sent first. Raises what `Client.flush` does, and
+        `Unavailable` if the server is away.
         """
         self.flush()
         folder = Path(json_dir).expanduser()
@@ -128,9 +130,9 @@ class TensorplexClient:
             for run in (entry["run"] for entry in remote.runs()):
                 if not _is_of(groups, run):
                     continue
-                name = run.replace("/", ".")
+                name = fitting_name(run.replace("/", "."))
                 if name in taken:
-                    name = quote(run, safe="")
+                    name = fitting_name(quote(run, safe=""))
                 taken.add(name)
                 tags = remote.run(run)["tags"] or []
                 points = {tag["tag"]: _points(remote, run, tag["tag"]) for tag in tags if tag["kind"] == "scalar"}

@@ -28,7 +28,7 @@ def log_path(run: RunName, generation: int = 1) -> str:
     """The file of a run's log, relative to the folder of logs, `/` between folders; the first generation is 1."""
     *folders, last = run.split("/")
     suffix = "" if generation == 1 else f".{generation}"
-    return "/".join([*map(_folder, folders), f"{_fitting(last)}.log{suffix}"])
+    return "/".join([*map(_folder, folders), f"{fitting_name(last)}.log{suffix}"])
 
 
 def generation_of(run: RunName, name: str) -> int | None:
@@ -46,10 +46,11 @@ def first_and_number(name: str) -> tuple[str, int] | None:
 
 
 def _folder(part: str) -> str:
-    return _fitting(part + "~" if _LIKE_A_FILE.search(part) else part)
+    return fitting_name(part + "~" if _LIKE_A_FILE.search(part) else part)
 
 
-def _fitting(part: str) -> str:
+def fitting_name(part: str) -> str:
+    """`part`, or if that is too long for a file's name with an ending, its start and a hash of it."""
     raw = part.encode()
     if len(raw) <= _PART_MAX_BYTES:
         return part
