@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -43,6 +44,17 @@ def test_colours_can_be_declined(
 
 def test_what_was_logged_gives_a_terminal_no_orders(capsys: pytest.CaptureFixture[str], terminal: None) -> None:
     assert printed(capsys, {**LINE, "message": "\x1b]0;owned\x07\r\u202e"}).endswith(" a.b \\x1b]0;owned\\x07\\r\\u202e\n")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_nor_does_it_through_a_pipe(capsys: pytest.CaptureFixture[str], *, as_json: bool) -> None:
+    """`tbbridge logs x | grep y` ends on a terminal too."""
+    shown = printed(capsys, {**LINE, "message": "a\r\x1b[2J\x9b2J\u202e"}, as_json=as_json)
+    assert not re.search("[\r\x1b\x9b\u202e]", shown)
+    if as_json:
+        assert json.loads(shown)["message"] == "a\r\x1b[2J\x9b2J\u202e"
+    else:
+        assert shown.endswith(r" a.b a\x0d\x1b[2J\x9b2J\u202e" + "\n")
 
 
 def test_json_is_a_line_a_record(capsys: pytest.CaptureFixture[str]) -> None:

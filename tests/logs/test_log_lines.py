@@ -24,7 +24,19 @@ LINES = {
     "logger with a space": (LogRecord("m", 20, "a b%", 0.0), b"1970-01-01T00:00:00.000000Z INFO     a%20b%25 m\n"),
     "logger called like none": (LogRecord("m", 20, "-", 0.0), b"1970-01-01T00:00:00.000000Z INFO     %2D m\n"),
     "before 1970": (LogRecord("m", 20, "", -0.25), b"1969-12-31T23:59:59.750000Z INFO     - m\n"),
-    "carriage return": (LogRecord("10%\r20%", 20, "", 0.0), b"1970-01-01T00:00:00.000000Z INFO     - 10%\r20%\n"),
+    "carriage return": (LogRecord("10%\r20%", 20, "", 0.0), b"1970-01-01T00:00:00.000000Z INFO     - 10%\\x0d20%\n"),
+    "orders to a terminal": (
+        LogRecord("\x1b[31m\x9b\u202e\x7f", 20, "", 0.0),
+        rb"1970-01-01T00:00:00.000000Z INFO     - \x1b[31m\x9b\u202e\x7f" + b"\n",
+    ),
+    "what looks like an escape": (
+        LogRecord(r"\x1b \\x0d x1b \x41 C:\new\\ \u202e", 20, "", 0.0),
+        rb"1970-01-01T00:00:00.000000Z INFO     - \\x1b \\\\x0d x1b \x41 C:\new\\ \\u202e" + b"\n",
+    ),
+    "backslashes before one": (
+        LogRecord("\\\\\x1b\\", 20, "", 0.0),
+        rb"1970-01-01T00:00:00.000000Z INFO     - \\\\\x1b" + b"\\\n",
+    ),
 }
 
 
@@ -51,7 +63,9 @@ def test_a_line_that_is_no_record(line: bytes) -> None:
     assert decode_record(line) is None
 
 
-MESSAGES = st.text(st.one_of(st.sampled_from("\n\t\r -%Z"), st.characters(exclude_categories=["Cs"])), max_size=30)
+MESSAGES = st.text(
+    st.one_of(st.sampled_from("\n\t\r -%Z\\\\x0d1bu2e\x1b\x9b\u202e"), st.characters(exclude_categories=["Cs"])), max_size=30
+)
 LOGGERS = st.text(st.one_of(st.sampled_from(" -%2D05"), st.characters(exclude_categories=["Cs"])), max_size=12).filter(
     str.isprintable
 )
@@ -64,6 +78,18 @@ RECORDS = st.builds(LogRecord, MESSAGES, st.integers(0, 255), LOGGERS, TIMES)
 def test_what_was_written_is_read_back_exactly(records: list[LogRecord]) -> None:
     data = b"".join(map(encode_record, records))
     assert [decode_record(lines) for lines in split_records(data)] == records
+
+
+@given(MESSAGES)
+def test_nothing_in_a_line_moves_a_terminals_cursor(message: str) -> None:
+    """`cat` of a log, or `tbbridge logs | less -R`, sent a stranger's orders to the terminal; a return hid what came before."""
+    line = encode_record(LogRecord(message, 20, "", 0.0)).decode()
+    assert not [one for one in line if one not in "\n\t" and (ord(one) < 32 or 127 <= ord(one) < 160 or one in "\u2028\u202e")]
+
+
+def test_a_long_row_of_backslashes_is_no_work() -> None:
+    record = LogRecord("\\" * 1_000_000 + "x1b", 20, "", 0.0)
+    assert decode_record(encode_record(record)) == record
 
 
 @given(st.lists(RECORDS, max_size=6))

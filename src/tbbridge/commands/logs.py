@@ -18,7 +18,7 @@ from typing import Final, TypedDict, cast
 from tbbridge import limits
 from tbbridge.commands.console import Commands, add_url_flag, complain, say
 from tbbridge.errors import InvalidItem, Rejected, Unavailable
-from tbbridge.logs.lines import level_name, read_level
+from tbbridge.logs.lines import escaped, level_name, read_level
 from tbbridge.model import run_name
 
 DESCRIPTION = """\
@@ -38,6 +38,9 @@ _QUIET_S: Final = 2.5 * limits.LOGS_HEARTBEAT_S
 _RETRY_MIN_S: Final = 0.25
 _RETRY_MAX_S: Final = 5.0
 _NOT_FOUND: Final = 404
+
+# What JSON leaves as it is and a terminal obeys.
+_UNSAFE_IN_JSON: Final = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 _DIM: Final = "2"
 _COLOURS: Final = ((50, "1;31"), (40, "31"), (30, "33"), (20, "32"), (0, "36"))
@@ -181,7 +184,7 @@ class _Printer:
         if line is None:
             return
         if self._as_json:
-            say(json.dumps(line, ensure_ascii=False))
+            say(_UNSAFE_IN_JSON.sub(lambda one: f"\\u{ord(one[0]):04x}", json.dumps(line, ensure_ascii=False)))
             return
         name = f"{level_name(line['level']):<8}"
         moment = line["time"] or "-"
@@ -190,7 +193,7 @@ class _Printer:
             moment = _coloured(moment, _DIM)
         message = line["message"].replace("\n", "\n\t")
         text = f"{line['logger'] or '-'} {message}"
-        say(f"{moment} {name} {_harmless(text) if self._is_terminal else text}")
+        say(f"{moment} {name} {_harmless(text) if self._is_terminal else escaped(text)}")
 
 
 def _is_terminal() -> bool:

@@ -5,7 +5,8 @@
     <tab>File "train.py", line 7, in <module>
 
 The later lines of a message start with a tab, so a line that does not is where the next record begins, and what was written is
-read back exactly. pipeline/ writes such lines; store/log_files.py reads them.
+read back exactly: what a terminal would obey stands there as an escape, as `\\x1b`, and so does a text that looks like one, as
+`\\\\x1b`. pipeline/ writes such lines; store/log_files.py reads them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,15 @@ _LEVEL_WIDTH: Final = max(map(len, _LEVELS))
 
 _HEAD: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6})Z ([A-Z]+)(\d{0,3}) +([^ \n]+) ")
 _MICROSECONDS: Final = 1_000_000
+
+# What ends a line, moves a cursor or turns a text around, less the newline and the tab: C0, DEL, C1, separators, directions.
+_CONTROL: Final = "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+# The same as escapes, less their backslash.
+_CODE: Final = "x(?:0[0-8b-f]|[189][0-9a-f]|7f)|u(?:202[89a-e]|206[6-9])"
+_SPECIAL: Final = re.compile(rf"[\\{_CONTROL}]")
+# A row of backslashes is taken whole, so that a long one costs no more than its length.
+_TO_ESCAPE: Final = re.compile(rf"(\\+)(?:([{_CONTROL}])|(?=({_CODE})))?|([{_CONTROL}])")
+_ESCAPED: Final = re.compile(rf"(\\+)({_CODE})?")
 
 
 def level_name(level: int) -> str:
@@ -64,8 +74,33 @@ def encode_record(record: LogRecord) -> bytes:
     logger = record.logger.replace("%", "%25").replace(" ", "%20")
     if logger in ("", "-"):
         logger = "%2D" if logger else "-"
-    message = record.message.replace("\n", "\n\t")
+    message = escaped(record.message).replace("\n", "\n\t")
     return f"{time_text(record.wall_time)} {level_name(record.level):<{_LEVEL_WIDTH}} {logger} {message}\n".encode()
+
+
+def escaped(message: str) -> str:
+    """`message` with escapes such as `\\x1b` for controls. Backslashes before one, or a text like one, are doubled."""
+    return _TO_ESCAPE.sub(_escape, message) if _SPECIAL.search(message) else message
+
+
+def _escape(found: re.Match[str]) -> str:
+    backslashes, behind, look_alike, alone = found.groups()
+    control = behind or alone
+    if control:
+        return 2 * (backslashes or "") + (f"\\x{ord(control):02x}" if control <= "\xff" else f"\\u{ord(control):04x}")
+    return 2 * backslashes if look_alike else str(backslashes)
+
+
+def _unescaped(message: str) -> str:
+    return _ESCAPED.sub(_unescape, message) if "\\" in message else message
+
+
+def _unescape(found: re.Match[str]) -> str:
+    backslashes, code = found.groups()
+    if code is None:
+        return str(backslashes)
+    half = "\\" * (len(backslashes) // 2)
+    return half + (chr(int(code[1:], 16)) if len(backslashes) % 2 else code)
 
 
 def decode_record(lines: bytes) -> LogRecord | None:
@@ -77,7 +112,7 @@ def decode_record(lines: bytes) -> LogRecord | None:
         time, name, above, logger = (part.decode() for part in head.groups())
         level = _LEVELS[name] + int(above or 0)
         wall_time = int(np.datetime64(time, "us").astype(np.int64)) / _MICROSECONDS
-        message = lines[head.end() : -1].decode(errors="replace").replace("\n\t", "\n")
+        message = _unescaped(lines[head.end() : -1].decode(errors="replace").replace("\n\t", "\n"))
         shown = "" if logger == "-" else logger.replace("%2D", "-").replace("%20", " ").replace("%25", "%")
         return LogRecord(message, level, shown, wall_time)
     except (KeyError, ValueError):  # also InvalidItem: somebody else's line that only looks like one of ours
