@@ -116,12 +116,12 @@ async def test_what_cannot_be_deleted(client, query, status, words):
         ({"run": RUN, "to": "taken"}, 409, "taken"),
         ({"run": RUN, "to": "../x"}, 422, "'..'"),
         ({"run": "a//b", "to": "\n"}, 422, "run:"),
-        ({"run": RUN}, 422, "to"),
-        ({"run": RUN, "to": 7}, 422, "to"),
-        ({"run": RUN, "to": "x", "force": True}, 422, "force"),
+        ({"run": RUN}, 422, "to: 'to' is missing; add it"),
+        ({"run": RUN, "to": 7}, 422, "to: 7 came where text is wanted; send a string"),
+        ({"run": RUN, "to": "x", "force": True}, 422, "force: 'force' is not a field here; check its spelling or leave it out"),
         (b'{"run": ', 400, "not JSON"),
         (b"\xff", 400, "not JSON"),
-        (b"[]", 422, ""),
+        (b"[]", 422, "a list came where an object is wanted"),
     ],
 )
 async def test_what_cannot_be_renamed(client, body, status, words):

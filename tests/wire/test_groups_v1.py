@@ -43,7 +43,7 @@ BAD = {
     "no list": (b"{}", "groups", "the list of groups is missing"),
     "a list alone": (b"[]", "groups", "the list of groups is missing"),
     "a group that is text": (body("agent"), "groups[0]", "where an object is wanted"),
-    "an unknown kind": (body({"name": "a", "kind": "sorted"}), "groups[0].kind", "none of those"),
+    "an unknown kind": (body({"name": "a", "kind": "sorted"}), "groups[0].kind", "send 'normal', 'indexed' or 'combined'"),
     "no name": (body({"kind": "normal"}), "groups[0].name", "add it"),
     "no kind": (body({"name": "a"}), "groups[0].kind", "add it"),
     "no bin_size": (body({"name": "a", "kind": "indexed"}), "groups[0].bin_size", "add it"),

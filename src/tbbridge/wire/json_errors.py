@@ -30,7 +30,7 @@ def checked(
     try:
         made = adapter.validate_python(item, strict=True)
     except ValidationError as error:
-        for detail in error.errors(include_url=False, include_context=False):
+        for detail in error.errors(include_url=False):
             errors.add(explained(detail, path))
         return None
     return None if whole and errors.count > before else made
@@ -47,8 +47,9 @@ _EXPLANATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "list_type": ("type", "{came} came where a list is wanted; send [...] or leave it out"),
     "dict_type": ("type", "{came} came where an object is wanted; send {{...}}"),
     "extra_forbidden": ("unknown-field", "'{field}' is not a field here; check its spelling or leave it out"),
+    "model_type": ("type", "{came} came where an object is wanted; send {{...}}"),
     "bool_type": ("type", "{came} came where true or false is wanted; send it without quotes"),
-    "literal_error": ("type", "{came} is none of those that are known here; see the document of this interface"),
+    "literal_error": ("type", "{came} is none of those that are known here; send {expected}"),
     "too_short": ("length", "a bucket has three numbers, this one fewer; send [left edge, right edge, count]"),
     "too_long": ("length", "a bucket has three numbers, this one more; send [left edge, right edge, count]"),
 }
@@ -70,7 +71,10 @@ def explained(detail: ErrorDetails, path: str) -> ItemError:
         hint = hint.replace("number, or", "number without quotes, or")
     if "wall_time" in detail["loc"] or "wall_times" in detail["loc"]:
         hint = "send seconds since 1970, or leave it out"
-    return ItemError(place, code, template.format(came=shown(detail["input"]), field=field, number_hint=hint))
+    expected = detail.get("ctx", {}).get("expected", "")
+    return ItemError(
+        place, code, template.format(came=shown(detail["input"]), field=field, number_hint=hint, expected=expected)
+    )
 
 
 def join(path: str, name: str) -> str:

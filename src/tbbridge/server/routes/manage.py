@@ -44,6 +44,7 @@ from tbbridge.server.service import Service
 from tbbridge.store.archive import Upload, archive_entries, remove_stage, zip_pieces
 from tbbridge.store.eventfiles import Halt
 from tbbridge.store.unpack import Unpacked, unpack
+from tbbridge.wire.json_errors import explained
 
 T = TypeVar("T")
 
@@ -230,11 +231,10 @@ def _read_rename(body: bytes) -> tuple[RunName, RunName]:
     try:
         asked = _RENAME.validate_json(body)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
+        found = error.errors(include_url=False)
         if found[0]["type"] == "json_invalid":
             raise MalformedBody(f'the body is not JSON: {found[0]["msg"]}; send {{"run": ..., "to": ...}}') from None
-        wrong = [ItemError(".".join(map(str, one["loc"])), one["type"], one["msg"]) for one in found[: limits.REPORTED_ITEMS]]
-        raise InvalidBatch(wrong) from None
+        raise InvalidBatch([explained(one, "") for one in found[: limits.REPORTED_ITEMS]]) from None
     names = []
     wrong = []
     for path, name in (("run", asked.run), ("to", asked.to)):
