@@ -99,19 +99,19 @@ def write(run: str) -> Batch:
 
 async def test_a_run_that_was_renamed_right_before_a_crash_was_not_found_for_a_while(tmp_path: Path) -> None:
     """Doing the renaming again took the old name's veil, which was empty, for the run's own."""
-    pipeline = await Pipeline.open(PipelineSettings(tmp_path / "live", veil_s=1000))
+    pipeline = await Pipeline.open(PipelineSettings(tmp_path / "live", veil_s=1000, close_timeout_s=0.5))
     await pipeline.submit(write("a"), ack=Ack.WRITTEN)
     await pipeline.change(RenameRun(run_name("a"), run_name("b")))
     shutil.copytree(tmp_path / "live", tmp_path / "killed")
     await pipeline.close()
-    pipeline = await Pipeline.open(PipelineSettings(tmp_path / "killed", veil_s=1000))
+    pipeline = await Pipeline.open(PipelineSettings(tmp_path / "killed", veil_s=1000, close_timeout_s=0.5))
     assert (await pipeline.change(RenameRun(run_name("b"), run_name("c")))).runs == ("b",)
     await pipeline.close()
 
 
 async def test_a_tag_could_not_be_found_while_its_runs_veil_was_lifted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run's files are looked for beside the writer, which may put them in their place at that moment."""
-    pipeline = await Pipeline.open(PipelineSettings(tmp_path, veil_s=1000))
+    pipeline = await Pipeline.open(PipelineSettings(tmp_path, veil_s=1000, close_timeout_s=0.5))
     await pipeline.submit(write("a"))
     await pipeline.change(DeleteRun(run_name("a")))
     await pipeline.submit(write("a"), ack=Ack.WRITTEN)
