@@ -6,11 +6,12 @@ One bridge and two TensorBoards serve all tests of this file; each test has runs
 from __future__ import annotations
 
 import io
+import time
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -20,6 +21,9 @@ from family_drivers import CrayonClient, LapizClient, LuaCrayon, PastaLog
 from processes import TensorBoard, address_in, get, serve, tensorboard, until
 
 VEIL_S = 4.0  # two of the readers' reload intervals, and more: what is deleted and begun anew shows that much later
+
+
+Buckets: TypeAlias = list[tuple[float, float, float]]  # left edge, right edge, count
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,44 @@ class Family:
         for viewer in self.viewers:
             until(lambda viewer=viewer: viewer.scalars(run, tag) == wanted, f"TensorBoard shows {points} for {run} {tag}")
 
-    def shows_counts(self, run: str, tag: str, counts: list[tuple[int, float]]) -> None:
-        """Both readers have these (step, values in all buckets) of a histogram."""
+    def shows_histograms(self, run: str, tag: str, sent: list[tuple[float, int, Buckets]]) -> None:
+        """Both readers and the read API have exactly these (wall_time, step, buckets), in order."""
+        assert self.histograms(run, tag) == sent
+        wanted = [(wall_time, step, _narrow(buckets)) for wall_time, step, buckets in sent]
         for viewer in self.viewers:
 
-            def found(viewer: TensorBoard = viewer) -> list[tuple[int, float]]:
+            def found(viewer: TensorBoard = viewer) -> list[tuple[float, int, Buckets]]:
                 shown = viewer.ask("plugin/histograms/histograms", run=run, tag=tag) or []
-                return [(step, sum(count for _, _, count in buckets)) for _, step, buckets in shown]
+                return [(wall_time, step, _narrow(buckets)) for wall_time, step, buckets in shown]
 
-            until(lambda found=found: found() == counts, f"TensorBoard shows the histogram {run} {tag}")
+            until(lambda found=found: found() == wanted, f"TensorBoard shows the histogram {run} {tag}")
+
+    def shows_histogram_of(self, run: str, tag: str, wall_time: float, step: int, numbers: np.ndarray) -> None:
+        """The tag's only histogram counts these numbers, each in the bucket it belongs to, wherever it is read."""
+        ((_, _, buckets),) = found = self.histograms(run, tag)
+        self.shows_histograms(run, tag, [(wall_time, step, buckets)])
+        (stored,) = get(f"{self.url}/api/v1/histograms", run=run, tag=tag)["values"]
+        assert (stored["min"], stored["max"], stored["num"]) == (numbers.min(), numbers.max(), numbers.size), found
+        below = 0.0
+        for left, right, count in buckets:
+            below += count
+            # A number that is an edge may count on either side of it.
+            assert left <= right
+            assert np.count_nonzero(numbers < right) <= below <= np.count_nonzero(numbers <= right), (left, right, count)
+        assert below == numbers.size
+
+    def histograms(self, run: str, tag: str) -> list[tuple[float, int, Buckets]]:
+        """What the read API has."""
+        values = get(f"{self.url}/api/v1/histograms", run=run, tag=tag)["values"]
+        return [
+            (one["wall_time"], one["step"], list(zip(one["lefts"], one["rights"], one["counts"], strict=True)))
+            for one in values
+        ]
+
+
+def _narrow(buckets: Buckets) -> Buckets:
+    """Edges as 32-bit floats: TensorBoard's older reader has them so, the other one as they are in the file."""
+    return [(float(np.float32(left)), float(np.float32(right)), count) for left, right, count in buckets]
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +144,8 @@ def test_lapizs_client(family: Family) -> None:
         run.save()
     family.shows(name, "accuracy", sent)
     family.shows(name, "loss", [(wall_time, step, -float(step)) for wall_time, step, _ in sent])
-    family.shows_counts(name, "w", [(3, 32.0)])
-    family.shows_counts(name, "ready", [(3, 4.0)])
+    family.shows_histogram_of(name, "w", 1.5e9 + 3, 3, weights.astype(np.float64))
+    family.shows_histograms(name, "ready", [(1.5e9 + 3, 3, [(0, 1, 1), (1, 2, 1), (2, 3, 2)])])
     for viewer in family.viewers:
         kind, content = blob(viewer, "images", "individualImage", name, "pixels", step=10)
         assert kind == "image/png"
@@ -188,8 +221,8 @@ def test_crayons_client(family: Family) -> None:
     assert (wall_time, step, built[:5], sum(built[6])) == (2.0, 2, [1.0, 5.0, 5.0, 15.0, 55.0], 5.0)
     assert foo.describe() == {"scalars": ["a+b c/d"], "histograms": ["ready", "built"]}
     family.shows(name, "a+b c/d", points)
-    family.shows_counts(name, "ready", [(1, 75.0)])
-    family.shows_counts(name, "built", [(2, 5.0)])
+    family.shows_histograms(name, "ready", [(1.0, 1, [(0, 10, 5), (10, 50, 45), (50, 100, 25)])])
+    family.shows_histogram_of(name, "built", 2.0, 2, np.arange(1.0, 6.0))
 
 
 def test_crayons_experiment_deleted_and_begun_anew_starts_afresh(family: Family) -> None:
@@ -253,17 +286,19 @@ def test_crayons_client_for_lua(family: Family) -> None:
     refused = client.add_scalar("other", "t", 0, 0, 0)
     assert (refused.status, refused.text) == (400, "there is no experiment 'other'; create it first")
     family.shows("torch net", "train loss", points)
-    family.shows_counts("torch net", "w", [(3, 3.0)])
+    family.shows_histogram_of("torch net", "w", 1.0, 3, np.array([0.5, -1, 2]))
 
 
 # --- pastalog -----------------------------------------------------------------------------------------------------------
 
 
 def test_pastalogs_client(family: Family) -> None:
+    begun = time.time()
     log = PastaLog(family.url, "model1")
     for step in range(10):
         log.post("validLoss", step / 4, step)
-    log.post("trainLoss", 0, 3)
+    for step in (3, 4, 7):
+        log.post("trainLoss", 1 / step, step)
     for model, says in (("", "modelName is missing or empty"), ("a\nb", "control character")):
         with pytest.raises(RuntimeError, match=f"400: .*{says}"):
             PastaLog(family.url, model).post("validLoss", 1, 1)
@@ -271,10 +306,14 @@ def test_pastalogs_client(family: Family) -> None:
         log.post("", 1, 1)
     with pytest.raises(RuntimeError, match="400: pointValue is the text"):
         log.post("validLoss", "high", 1)  # type: ignore[arg-type]
-    times = get(f"{family.url}/api/v1/scalars", run="model1", tag="validLoss")["wall_times"]
-    assert times == sorted(times)
-    family.shows("model1", "validLoss", [(time, step, step / 4) for step, time in enumerate(times)])
-    assert get(f"{family.url}/api/v1/scalars", run="model1", tag="trainLoss")["steps"] == [3]
+    for tag, points in (
+        ("validLoss", [(step, step / 4) for step in range(10)]),
+        ("trainLoss", [(step, 1 / step) for step in (3, 4, 7)]),
+    ):
+        times = get(f"{family.url}/api/v1/scalars", run="model1", tag=tag)["wall_times"]  # those of receipt
+        assert begun <= times[0]
+        assert times == sorted(times)
+        family.shows("model1", tag, [(moment, *point) for moment, point in zip(times, points, strict=True)])
 
 
 def test_what_one_made_all_see(family: Family) -> None:
