@@ -8,6 +8,7 @@ from tbbridge.client.answers import Answer
 from tbbridge.client.backlog import Note
 from tbbridge.client.outbox import Outbox
 from tbbridge.model import run_name, tag_name
+from tbbridge.v1 import write_pb2
 
 RUN = run_name("r")
 
@@ -27,5 +28,5 @@ def test_a_purge_goes_with_the_next_body_if_the_first_was_too_large(status: int,
     outbox = Outbox("x", max_points=1000, max_bytes=10**6, batch_bytes=10**6)
     outbox.purge(RUN, 100)
     assert purges(outbox, "first") == [100]
-    outbox.answered(Answer(status, "application/json", "", b'{"accepted": 1, "duplicate": false}'))
+    outbox.answered(Answer(status, "application/x-protobuf", "", write_pb2.WriteResponse(accepted=1).SerializeToString()))
     assert purges(outbox, "second") == [again]

@@ -135,7 +135,8 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "image": 4,
         "audio": 2,
         "pr_curve": 1,
-        "mesh": 4,
+        "mesh": 2,  # each of several parts
+        "embedding": 2,
         "graph": 1,
         "run_metadata": 1,
         "hparams": 2,
