@@ -61,6 +61,8 @@ class BadProxy:
         server.close()
         for _ in range(20):  # a connection that was accepted a moment ago has no task yet
             tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            if tasks:  # one cancelled while it connects would leave its socket to nobody
+                await asyncio.wait(tasks, timeout=1)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -119,9 +121,11 @@ class BadProxy:
 
     async def _cut(self, request: bytes) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(request[: self._chance.randrange(len(request))])
-        await writer.drain()
-        writer.close()
+        try:
+            writer.write(request[: self._chance.randrange(len(request))])
+            await writer.drain()
+        finally:
+            writer.close()
 
     async def _exchange(self, request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
