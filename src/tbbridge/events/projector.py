@@ -14,7 +14,18 @@ from tbbridge.model import INT64_MAX, INT64_MIN
 # One token of protobuf's text format; what is no token is skipped, as this reader needs only a part of the config.
 _TOKEN: Final = re.compile(r"""#[^\n]*|"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'|([A-Za-z_]\w*)|([{}<>:])|([0-9]+)""")
 _ESCAPE: Final = re.compile(r"\\([0-7]{1,3}|x[0-9A-Fa-f]{1,2}|.)")
-_SINGLE: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_SINGLE: Final = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "\\": "\\",
+    "'": "'",
+    '"': '"',
+}
 _STEP: Final = re.compile(r"(.+):(-?\d{4,20})", re.DOTALL)
 
 
@@ -65,7 +76,7 @@ def _unescaped(quoted: str) -> str:
             return chr(int(said, 8) & 0xFF)
         if said[0] == "x" and len(said) > 1:
             return chr(int(said[1:], 16))
-        return _SINGLE.get(said, said)
+        return _SINGLE.get(said, match[0])  # an escape that protobuf does not know keeps its backslash
 
     if "\\" not in quoted:
         return quoted
