@@ -433,6 +433,21 @@ async def test_a_deletion_is_not_done_again_to_what_others_put_there_later(tmp_p
     assert [path.read_bytes() for path in (tmp_path / "dead" / "a").iterdir()] == [GOLDEN.read_bytes()]
 
 
+async def test_a_change_is_made_though_its_number_was_given_before_the_journal_went(tmp_path: Path) -> None:
+    pipeline = await open_pipeline(tmp_path)
+    await fill(pipeline)
+    await pipeline.change(DELETE)
+    await pipeline.close()
+    for path in (tmp_path / ".tbbridge").iterdir():
+        if path.name.endswith(".journal") or path.name.startswith("checkpoint"):
+            path.unlink()
+    (tmp_path / ".tbbridge" / "acknowledged").unlink(missing_ok=True)
+    again = await open_pipeline(tmp_path)
+    await again.change(DeleteRun(run_name("b")))
+    assert "b" not in {run for run, _ in points(tmp_path)}
+    await again.close()
+
+
 async def test_a_run_can_be_deleted_from_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = await open_pipeline(tmp_path)
     await fill(pipeline)

@@ -203,11 +203,19 @@ class Changes:
             if error.errno not in _GIVE_UP:
                 raise
             log.error("a change to runs is incomplete: %s: %s", error.filename, error.strerror)  # noqa: TRY400
-        except Exception:
+        except Exception:  # journalled, so it would end every later start as well; the log has the cause, other runs go on
             log.exception("a change to runs is incomplete")
         finally:
             self._turn += 1
         disk.replace_durably(self._state / _DONE_FILE, b"%d\n" % index)
+
+    def begin_at(self, next_index: int) -> None:
+        """At a start, after the replay: entries from `next_index` on are yet to come.
+
+        A journal that was damaged or taken away gives numbers again; what is remembered as done was another change then.
+        """
+        if self._done() >= next_index:
+            disk.replace_durably(self._state / _DONE_FILE, b"%d\n" % (next_index - 1))
 
     def _done(self) -> int:
         try:

@@ -343,6 +343,7 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
         logs = LogFiles(settings.logdir)
         keeper = LogKeeper(ledger.logs, logs, settings.logs)
         recovery = recover(folder, ledger, files, logs, changes, journal, stop.is_set)
+        changes.begin_at(ledger.next_index)
         if not recovery.is_damaged:  # else what was to be installed may have been acknowledged
             changes.clear_staged()
         store = Store(ledger, journal, files, logs, keeper, changes, veils, lock, settings.clock)

@@ -58,7 +58,7 @@ _DAMAGED: Final = (
     EOFError,
     ValueError,
     OverflowError,
-    NotImplementedError,
+    NotImplementedError,  # zipfile's own answer to a compression, encryption or version it does not know
     RuntimeError,
 )
 
