@@ -21,7 +21,7 @@ from tbbridge.commands import console
 from tbbridge.server.settings import SETTINGS
 
 COMMANDS = (
-    *("up", "serve", "send", "demo", "check", "version"),
+    *("up", "serve", "send", "demo", "check", "health", "version"),
     *("runs", "show", "read", "delete", "rename", "archive", "restore", "export", "import", "groups", "logs"),
 )
 

@@ -13,7 +13,22 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from tbbridge.commands import archives, check, demo, doctor, groups, import_folder, logs, runs, send, serve, sync, token, up
+from tbbridge.commands import (
+    archives,
+    check,
+    demo,
+    doctor,
+    groups,
+    health,
+    import_folder,
+    logs,
+    runs,
+    send,
+    serve,
+    sync,
+    token,
+    up,
+)
 from tbbridge.commands.console import complain, say, set_up_logging
 from tbbridge.errors import InvalidSetting, TBBridgeError
 
@@ -42,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tbbridge", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
     parser.add_argument("--version", action="version", version=version_line())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (up, serve, send, sync, demo, runs, archives, import_folder, logs, check, doctor, groups, token):
+    for command in (up, serve, send, sync, demo, runs, archives, import_folder, logs, check, doctor, health, groups, token):
         command.add_command(commands)
     shown = commands.add_parser("version", help="print the version")
     shown.set_defaults(run=_version)

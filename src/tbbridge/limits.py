@@ -181,6 +181,9 @@ TOKENS_MAX: Final = 100
 TOKEN_MIN_CHARACTERS: Final = 20
 # The tokens file is looked at this often, so that a revoked token is refused a second later.
 TOKENS_LOOK_S: Final = 1.0
+# The log says once in this time that requests are refused for their token, their Host or their Origin: a stranger's flood costs
+# less than a megabyte of log a day, and who waits for points finds a line.
+DENIALS_LOG_S: Final = 60.0
 
 # Requests under way in all; a write beyond them gets 429 at once. A thousand clients that flush in the same moment fit, and
 # each is answered within a fifth of a second: a small one costs about 0.1 ms.

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -131,6 +132,17 @@ def _proxy(address: Address) -> str | None:
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
+def _trusting(certificate: Path) -> ssl.SSLContext:
+    """TLS with whoever holds the key of `certificate`, and nobody else."""
+    try:
+        context = ssl.create_default_context(cafile=certificate)
+    except OSError as error:  # ssl's errors too
+        raise InvalidItem("certificate", f"the certificate {certificate} cannot be read: {error}", "certificate") from None
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be a root: itself is what is trusted
+    return context
+
+
 def _failed(error: Exception) -> TransportFailed:
     kind = type(error).__name__
     return TransportFailed(f"{kind}: {error}" if str(error) else kind)
@@ -206,12 +218,18 @@ class Reply:
 class Caller:
     """Any call to one server, made by one thread at a time. `timeout_s` is for each wait, not for a whole long answer."""
 
-    def __init__(self, address: Address, timeout_s: float, token: str | None = None) -> None:
+    def __init__(self, address: Address, timeout_s: float, token: str | None = None, trusted: Path | None = None) -> None:
+        """`trusted`: the one certificate that is believed, whatever its name. Raises `InvalidItem` for one that is none."""
         self.address = address
         self._token = find_token(token)
         self._timeout = httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)).as_dict()
-        tls = httpx.create_ssl_context(verify=address.url.startswith("https:"))
+        tls = httpx.create_ssl_context(verify=address.url.startswith("https:")) if trusted is None else _trusting(trusted)
         self._transport = httpx.HTTPTransport(verify=tls, proxy=_proxy(address))
+
+    @property
+    def has_token(self) -> bool:
+        """True if calls carry a token."""
+        return self._token is not None
 
     @contextmanager
     def call(

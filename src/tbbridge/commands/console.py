@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,6 +59,17 @@ def add_url_flag(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help=f"where the bridge listens [{ENVIRONMENT_VARIABLE}, default {DEFAULT_URL}]",
     )
+
+
+def positive_seconds(text: str) -> float:
+    """A flag's text as a time in seconds. Raises `ArgumentTypeError`, which argparse prints."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return seconds
 
 
 # What the bridge cannot do without. Its extra also brings uvloop and httptools, which only make it faster, and rich.

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import hashlib
 import importlib.util
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Final, Protocol
 
 from tbbridge import limits
 from tbbridge.commands.check import REASONS
-from tbbridge.commands.console import Commands, add_url_flag, complain
+from tbbridge.commands.console import Commands, add_url_flag, complain, positive_seconds
 from tbbridge.commands.import_embeddings import embeddings_in
 from tbbridge.commands.import_files import (
     Cutter,
@@ -67,7 +66,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON, for another program")
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=positive_seconds,
         default=DEFAULT_TIMEOUT_S,
         metavar="SECONDS",
         help=f"how long to try while the bridge is away or full (default {DEFAULT_TIMEOUT_S:g})",
@@ -80,16 +79,6 @@ def _prefix(text: str) -> str:
         return run_name(text.strip("/"))
     except InvalidItem as error:
         raise argparse.ArgumentTypeError(error.message) from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
 
 
 def run(arguments: argparse.Namespace) -> int:

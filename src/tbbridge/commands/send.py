@@ -7,14 +7,13 @@ repeat free. Needs no server packages.
 from __future__ import annotations
 
 import argparse
-import math
 import time
 import uuid
 from typing import Final
 
 import numpy as np
 
-from tbbridge.commands.console import Commands, add_url_flag
+from tbbridge.commands.console import Commands, add_url_flag, positive_seconds
 from tbbridge.errors import CommandFailed, InvalidItem
 from tbbridge.model import INT64_MAX, INT64_MIN, Batch, RunBatch, RunName, ScalarColumns, join_columns, run_name, tag_name
 
@@ -40,7 +39,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--step", type=_step, metavar="N", help="the step of all of them (default: the tag's last one + 1)")
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=positive_seconds,
         default=DEFAULT_TIMEOUT_S,
         metavar="SECONDS",
         help=f"how long to try while the bridge is away or full (default {DEFAULT_TIMEOUT_S:g})",
@@ -75,16 +74,6 @@ def _step(text: str) -> int:
     if not INT64_MIN <= step <= INT64_MAX:
         raise argparse.ArgumentTypeError(f"{text} does not fit in 64 bits")
     return step
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
 
 
 def run(arguments: argparse.Namespace) -> int:

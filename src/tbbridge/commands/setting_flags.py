@@ -36,8 +36,11 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_from(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ServerSettings:
-    """The settings that the command line, the environment and the settings file say. Raises `InvalidSetting`."""
-    flags = {setting.name: getattr(arguments, setting.name) for setting in SETTINGS}
+    """The settings that the command line, the environment and the settings file say. Raises `InvalidSetting`.
+
+    A command without these flags is asked what `serve` would do in its environment.
+    """
+    flags = {setting.name: getattr(arguments, setting.name, None) for setting in SETTINGS}
     named = getattr(arguments, "config", None) or environ.get(CONFIG_VARIABLE)
     return from_environment(environ, flags, _file(named) if named else NO_FILE)
 

@@ -75,6 +75,14 @@ class Inspection:
         self.findings.append(Finding(level, subject, message, remedy, "" if at is None else str(at), place))
 
 
+def obstacles(folder: Path) -> list[Finding]:
+    """What would keep a bridge from starting on `folder`, which exists: closed to this user, or a full disk. Quick."""
+    seen = Inspection(folder)
+    _permissions(seen, _folders(folder))
+    _disk(seen)
+    return [finding for finding in seen.findings if finding.level is Level.PROBLEM]
+
+
 def inspect(logdir: Path) -> Inspection:
     """Look at `logdir`. What cannot be read is a finding too; it raises nothing for what it finds."""
     seen = Inspection(logdir)
@@ -84,7 +92,7 @@ def inspect(logdir: Path) -> Inspection:
         )
         return seen
     state = logdir / STATE_FOLDER
-    _permissions(seen, [logdir, *([state] if state.exists() else [])])
+    _permissions(seen, _folders(logdir))
     _disk(seen)
     if not state.is_dir():
         seen.add(Level.NOTE, "folder", "no bridge has used this folder yet")
@@ -103,14 +111,20 @@ def inspect(logdir: Path) -> Inspection:
     return seen
 
 
+def _folders(logdir: Path) -> list[Path]:
+    state = logdir / STATE_FOLDER
+    return [logdir, *([state] if os.access(logdir, os.X_OK) and state.exists() else [])]
+
+
 def _permissions(seen: Inspection, folders: list[Path]) -> None:
     for folder in folders:
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            mode = stat.filemode(folder.stat().st_mode)
+            found = folder.stat()
+            mode = stat.filemode(found.st_mode)
             seen.add(
                 Level.PROBLEM,
                 "permissions",
-                f"{folder} ({mode}) is not readable and writable for this user (uid {os.getuid()})",
+                f"{folder} ({mode}, of uid {found.st_uid}) is not readable and writable for this user (uid {os.getuid()})",
                 "give it to the user that the bridge runs as, or look as that user",
                 at=folder,
             )

@@ -18,7 +18,7 @@ from tbbridge.server import request_ids
 from tbbridge.server.answers import form_of_scope, problem, raw_problem
 from tbbridge.server.bodies import SenderGone
 from tbbridge.server.connections import RequestsUnderWay, client_of
-from tbbridge.server.guard import Guard, Headers, preflight_answer
+from tbbridge.server.guard import Denials, Guard, Headers, preflight_answer
 from tbbridge.server.service import Direct
 from tbbridge.server.totals import RequestTotals
 
@@ -54,6 +54,7 @@ class Edge:
         self.guard = guard
         self.under_way = under_way
         self.refused = refused
+        self._denials = Denials()
         self.direct = {} if direct is None else direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,6 +94,8 @@ class Edge:
             else:
                 await self.app(scope, receive, counting_send)
         except (TooManyRequests, Unauthorized, Forbidden, Misdirected) as error:  # of these lines; the body is not read
+            if not isinstance(error, TooManyRequests):
+                self._denials.note(error, _method(scope), client)
             await problem(error, form_of_scope(scope))(scope, receive, counting_send)
         except SenderGone:
             status = _SENDER_GONE
@@ -113,7 +116,7 @@ class Edge:
                 self.under_way.end(client)
             if note.code:
                 self.refused[note.code] += 1
-            method = scope["method"] if scope["method"] in _METHODS else "other"
+            method = _method(scope)
             took = time.perf_counter() - started
             self.totals.observe(method, _route(scope), status, took)
             if log.isEnabledFor(logging.DEBUG):
@@ -123,6 +126,11 @@ class Edge:
 async def _preflight(send: Send, allowed: Headers) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": preflight_answer(allowed)})
     await send({"type": "http.response.body", "body": b""})
+
+
+def _method(scope: Scope) -> str:
+    """The method; one that a stranger made up would be a metric of its own."""
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def _route(scope: Scope) -> str:

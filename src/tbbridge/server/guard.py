@@ -10,15 +10,21 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import logging
 import socket
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
 from starlette.types import Scope as Request
 
-from tbbridge.errors import Forbidden, Misdirected, Unauthorized
+from tbbridge import limits
+from tbbridge.errors import Forbidden, Misdirected, TBBridgeError, Unauthorized
 from tbbridge.server.tokens import Scope, Tokens
+
+log = logging.getLogger(__name__)
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -117,6 +123,29 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+class Denials:
+    """Says in the log who is not let in, since whoever waits for points that do not come looks there first.
+
+    A stranger must not fill the disk: one line of a kind in `limits.DENIALS_LOG_S`, which says how many there were before it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._due: dict[str, float] = {}  # by the error's code, of which there are three
+        self._unsaid: Counter[str] = Counter()
+
+    def note(self, error: TBBridgeError, method: str, client: str) -> None:
+        """One request of `client` was refused with `error`."""
+        now = self._clock()
+        if now < self._due.get(error.code, now):
+            self._unsaid[error.code] += 1
+            return
+        self._due[error.code] = now + limits.DENIALS_LOG_S
+        more = self._unsaid.pop(error.code, 0)
+        others = f"; {more} more like it since the last such line" if more else ""
+        log.warning("refused a %s of %s: %s%s", method, client or "an unknown address", error.message, others)
 
 
 def preflight_answer(allowed: Headers) -> Headers:

@@ -1,0 +1,165 @@
+"""`tbbridge health`: is the bridge well, in one line. For health checks of containers, and for whose points do not arrive.
+
+It asks a bridge over HTTP what `/readyz` says. Where nothing answers and the bridge would run on this machine with the settings
+of this environment, it also looks for what would keep it from starting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tbbridge.client.address import from_environment
+from tbbridge.commands.console import Commands, complain, positive_seconds, require_server, say
+from tbbridge.commands.setting_flags import settings_from
+from tbbridge.errors import CommandFailed, InvalidItem, InvalidSetting
+
+if TYPE_CHECKING:
+    from tbbridge.client.transport import Caller
+    from tbbridge.server.settings import ServerSettings
+
+DEFAULT_TIMEOUT_S: Final = 4.0
+# The interface that this program speaks: the number in its paths.
+OUR_API: Final = 1
+
+DESCRIPTION = """\
+Ask a bridge if it takes points, and say in one line what is wrong if it does not.
+
+  tbbridge health                                      the bridge of this machine, or of TBBRIDGE_URL
+  tbbridge health --url https://bridge.example.org     another one
+  TBBRIDGE_TOKEN=tbb_... tbbridge health               also whether this token may write
+
+The bridge of this machine is looked for where the variables of `tbbridge serve` say (TBBRIDGE_PORT, TBBRIDGE_TLS_CERT ...). If
+it does not answer, the log folder (TBBRIDGE_LOGDIR) and the settings are looked at too.
+
+Exit code: 0 it takes points, 1 it does not (standard error says why).
+"""
+
+
+def add_command(commands: Commands) -> None:
+    """Add `health` to the command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser("health", help="say if a bridge takes points", description=DESCRIPTION, formatter_class=raw)
+    parser.add_argument("--url", metavar="URL", help="where the bridge listens [TBBRIDGE_URL, default this machine's]")
+    parser.add_argument(
+        "--timeout",
+        type=positive_seconds,
+        default=DEFAULT_TIMEOUT_S,
+        metavar="SECONDS",
+        help=f"how long to wait for each answer (default {DEFAULT_TIMEOUT_S:g})",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, and say by the exit code if points are taken."""
+    try:
+        url = arguments.url or from_environment()
+        said = ask_there(url, arguments.timeout) if url else ask_here(os.environ, arguments.timeout)
+    except (CommandFailed, InvalidItem, InvalidSetting) as error:
+        complain(error.message)
+        return 1
+    say(said)
+    return 0
+
+
+def ask_there(url: str, timeout_s: float) -> str:
+    """One line about a bridge that takes points. Raises `CommandFailed` with what is wrong, `InvalidItem` for a bad address."""
+    from tbbridge.client.address import find_address
+    from tbbridge.client.transport import Caller, TransportFailed  # only here: httpx is slow to import
+
+    address = find_address(url)
+    try:
+        with contextlib.closing(Caller(address, timeout_s)) as caller:
+            return _ask(caller)
+    except TransportFailed as error:
+        raise CommandFailed(f"no answer from {address.shown} ({error}); is a bridge running there?") from error
+
+
+def ask_here(environ: Mapping[str, str], timeout_s: float) -> str:
+    """The same of the bridge that `tbbridge serve` runs in this environment, whose certificate needs no name of ours."""
+    from tbbridge.client.address import find_address
+    from tbbridge.client.transport import Caller, TransportFailed
+
+    settings = settings_from(argparse.Namespace(), environ)
+    address = find_address(_own_url(settings))
+    try:
+        with contextlib.closing(Caller(address, timeout_s, trusted=settings.tls_cert)) as caller:
+            return _ask(caller)
+    except TransportFailed as error:
+        reason = _why_not(settings) or "its log says why, if it was started; `tbbridge serve` starts one"
+        raise CommandFailed(f"no answer from {address.shown} ({error}): {reason}") from error
+
+
+def _ask(caller: Caller) -> str:
+    version = _version(caller)
+    _get(caller, "GET", "/readyz")
+    known = ""
+    if caller.has_token:
+        _get(caller, "POST", "/api/v1/write", b'{"runs": []}')  # which writes nothing, and needs what every sender needs
+        known = " with this token"
+    return f"tbbridge {version} at {caller.address.shown} takes points{known}"
+
+
+def _version(caller: Caller) -> object:
+    """Its version. Raises `CommandFailed` if it is no bridge, or speaks another interface than ours."""
+    found = _get(caller, "GET", "/api/v1/version")
+    api = found.get("api")
+    if not isinstance(api, int):
+        raise CommandFailed(f"what answers at {caller.address.shown} is no tbbridge server; check host, port and path")
+    if api != OUR_API:
+        raise CommandFailed(
+            f"the bridge at {caller.address.shown} speaks version {api} of the interface, and this program version {OUR_API}; "
+            f"install tbbridge {found.get('version')} here too"
+        )
+    return found.get("version")
+
+
+def _get(caller: Caller, method: str, path: str, body: bytes = b"") -> Mapping[str, object]:
+    """The JSON that the bridge answers. Raises `CommandFailed` with its words if it is an error."""
+    from tbbridge.client.answers import Answer, words_of
+
+    with caller.call(method, path, body=body, headers={"Content-Type": "application/json"}) as reply:
+        answer = Answer(reply.status, reply.content_type, reply.retry_after, reply.read())
+    try:
+        found = json.loads(answer.body) if answer.status == HTTPStatus.OK else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise CommandFailed(f"{caller.address.shown} says: {words_of(answer)}")
+    return found
+
+
+def _own_url(settings: ServerSettings) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    return f"{'http' if settings.tls_cert is None else 'https'}://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def _why_not(settings: ServerSettings) -> str:
+    """What would keep a bridge with these settings from starting; empty if nothing is seen."""
+    try:
+        require_server("serve")
+    except CommandFailed:  # a machine of clients, where no bridge was ever meant to run
+        return ""
+    from tbbridge.pipeline.inspection import obstacles
+    from tbbridge.server.tokens import Tokens
+
+    try:
+        Tokens(settings.tokens_file, settings.tokens)
+    except InvalidSetting as error:
+        return error.message
+    for finding in obstacles(_nearest(settings.logdir)):
+        return f"{finding.message}; {finding.remedy}"
+    return ""
+
+
+def _nearest(folder: Path) -> Path:
+    """`folder`, or of those above it the first that exists, in which it would be made."""
+    folder = folder.absolute()
+    return next(above for above in (folder, *folder.parents) if os.path.exists(above))
