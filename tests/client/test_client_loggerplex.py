@@ -108,6 +108,34 @@ def test_what_is_logged_is_always_taken(server: Server) -> None:
     assert cut.endswith("are taken]")
 
 
+class Unshowable:
+    """A value whose own code fails, such as a tensor on a device that is gone."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("gone")
+
+
+def test_a_value_that_cannot_be_shown_does_not_end_the_training(server: Server) -> None:
+    def call(log: LoggerplexClient) -> None:
+        log.info("loss", Unshowable(), 3)
+        log.infofmt("{} of {total}", Unshowable(), total=Unshowable())
+
+    (_, joined), (_, formatted) = logged(server, call)
+    shown = "<Unshowable that cannot be shown: RuntimeError>"
+    assert joined == f"loss {shown} 3"
+    assert formatted == f"{{}} of {{total}} {shown} total={shown} [the format does not fit: gone]"
+
+
+def test_a_level_can_be_a_name(server: Server) -> None:
+    def call(log: LoggerplexClient) -> None:
+        log.log("warning", "a")
+        log.logfmt("debug3", "{}", "b")
+        with pytest.raises(InvalidItem, match="'loud' is no level"):
+            log.log("loud", "c")
+
+    assert logged(server, call) == [(30, "a"), (13, "b")]
+
+
 LOCAL = {
     "as it is": ({}, "INFO> hello\nWARNING> loud\n"),
     "a level by name": ({"local_logger_level": "warning"}, "WARNING> loud\n"),

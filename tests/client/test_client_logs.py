@@ -295,3 +295,21 @@ async def test_from_worker_threads_of_an_asyncio_program(server: Server, program
         await asyncio.to_thread(program.info, "in a thread")
         await client.flush()
     assert [record.message for record in server.logs["node"]] == ["on the loop", "in a thread"]
+
+
+@pytest.mark.parametrize(
+    "end", ["logging.config.dictConfig({'version': 1, 'disable_existing_loggers': False})", "logging.shutdown()"]
+)
+def test_a_handler_that_logging_closes_does_not_wait_for_its_own_locks(server: Server, end: str) -> None:
+    """Both hold a lock of logging while they close handlers, and the sender's connection logs too, here with all levels on."""
+    script = f"""
+import logging, logging.config, tbbridge, time
+logging.basicConfig(level=1, handlers=[tbbridge.LogHandler({server.url!r}, 'node')])
+logging.getLogger('work').info('the last word')
+begin = time.monotonic()
+{end}
+print(time.monotonic() - begin < {limits.CLIENT_CLOSE_TIMEOUT_S / 2})
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert [record.message for record in server.logs["node"]] == ["the last word"]

@@ -7,6 +7,7 @@ queue; the client's sender does the rest. So logging never waits for the server,
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any, Final
 
 from tbbridge.client.base import BaseClient
@@ -18,6 +19,8 @@ from tbbridge.logs.fit import fitting_record
 # Ours, and those of what we send with: a record about sending would have to be sent too, and so on for ever.
 _LEFT_OUT: Final = frozenset({"tbbridge", "httpx", "httpcore"})
 _SENDER_THREAD: Final = "tbbridge-sender"
+# Whoever else holds logging's lock lets it go sooner than this.
+_LOCK_WAIT_S: Final = 0.2
 
 
 class LogHandler(logging.Handler):
@@ -57,10 +60,17 @@ class LogHandler(logging.Handler):
         """The run to whose log the records go."""
         return self._run
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Emit the record unless it is about sending: that would go round for ever.
+
+        It is left out before this handler's lock is asked for, which `logging.shutdown` holds while it waits for the sender.
+        """
+        if record.name.partition(".")[0] in _LEFT_OUT or record.threadName == _SENDER_THREAD:
+            return False
+        return bool(super().handle(record))  # from Python 3.12 on, the record itself
+
     def emit(self, record: logging.LogRecord) -> None:
         """Append one record to the queue; nothing is raised."""
-        if record.name.partition(".")[0] in _LEFT_OUT or record.threadName == _SENDER_THREAD:
-            return
         try:
             message = self.format(record)
         except Exception:  # noqa: BLE001 - what the user logs may raise anything; the standard library has a way to tell
@@ -81,5 +91,28 @@ class LogHandler(logging.Handler):
         """Send what is left, and close the client if it was made here."""
         self.flush()
         if self._own is not None:
-            self._own.close()
+            _close(self._own)
         super().close()
+
+
+def _close(client: Client) -> None:
+    """Close `client` and wait for it; but not inside of logging.config, which closes all handlers before it makes new ones.
+
+    There this thread holds the lock of the module logging, which whatever sends needs for its own log calls: to wait for it here
+    would be to wait for ourselves. Then it is closed a moment later, by a thread that the interpreter waits for.
+    """
+    is_free = threading.Event()
+
+    def close() -> None:
+        logging.getLogger(__name__)  # asks for that lock
+        is_free.set()
+        client.close()
+
+    closer = threading.Thread(target=close, name="tbbridge-closer")
+    try:
+        closer.start()
+    except RuntimeError:  # the interpreter is ending, where nobody configures logging any more
+        client.close()
+        return
+    if is_free.wait(_LOCK_WAIT_S):
+        closer.join()

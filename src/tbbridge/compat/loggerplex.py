@@ -78,7 +78,7 @@ class LoggerplexClient:
     ) -> None:
         self._client = shared_client(find_address(host, port).url, token)
         self._run = self._client.run(client_id)
-        level = read_level(local_logger_level) if isinstance(local_logger_level, str) else local_logger_level
+        level = _level(local_logger_level)
         if local_logger_stream not in _STREAMS:
             raise InvalidItem("stream", f"the stream is {local_logger_stream!a}; give 'stdout' or 'stderr'", "stream")
         form = _formatter(local_logger_format, local_logger_time_format)
@@ -111,9 +111,9 @@ class LoggerplexClient:
         """Log values at level CRITICAL."""
         self._send(logging.CRITICAL, _joined(values, sep))
 
-    def log(self, level: int, *values: object, sep: str = " ") -> None:
-        """Log values at any level."""
-        self._send(level, _joined(values, sep))
+    def log(self, level: int | str, *values: object, sep: str = " ") -> None:
+        """Log values at any level, a number or a name. Raises `InvalidItem` for a name that is none."""
+        self._send(_level(level), _joined(values, sep))
 
     def exception(self, *values: object, exc: BaseException | str | None = None, sep: str = " ") -> None:
         """Log values at level ERROR, and the traceback of `exc`, by default of the exception that is handled now."""
@@ -144,17 +144,17 @@ class LoggerplexClient:
         """Log `fmt.format(...)` at level CRITICAL."""
         self._send(logging.CRITICAL, _formatted(fmt, values, named))
 
-    def logfmt(self, level: int, fmt: str, *values: object, **named: object) -> None:
-        """Log `fmt.format(...)` at any level."""
-        self._send(level, _formatted(fmt, values, named))
+    def logfmt(self, level: int | str, fmt: str, *values: object, **named: object) -> None:
+        """Log `fmt.format(...)` at any level, a number or a name. Raises `InvalidItem` for a name that is none."""
+        self._send(_level(level), _formatted(fmt, values, named))
 
     # --- lines that part one section from the next --------------------------------------------------------------------
 
-    def section(self, *values: object, level: int = logging.INFO, sep: str = "=", repeat: int = 20) -> None:
+    def section(self, *values: object, level: int | str = logging.INFO, sep: str = "=", repeat: int = 20) -> None:
         """Log a line of `repeat` times `sep`, with the values in its middle."""
         half = sep * (repeat // 2)
         middle = _joined(values, " ")
-        self._send(level, f"{half} {middle} {half}" if middle else half + half)
+        self._send(_level(level), f"{half} {middle} {half}" if middle else half + half)
 
     def debugsection(self, *values: object, sep: str = "=", repeat: int = 20) -> None:
         """`section` at level DEBUG."""
@@ -233,13 +233,25 @@ def _formatter(form: str | None, time_format: str | None) -> logging.Formatter:
         raise InvalidItem("format", f"the format {form!a} is none in logging's style {{}}: {error}", "format") from None
 
 
+def _level(level: int | str) -> int:
+    return read_level(level) if isinstance(level, str) else level
+
+
 def _joined(values: tuple[object, ...], sep: str) -> str:
-    return sep.join(map(str, values))
+    return sep.join(map(_text, values))
+
+
+def _text(value: object) -> str:
+    """`str(value)`; for a value that cannot be shown, what it is and why."""
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 - what the user logs may raise anything, and a training must not end by it
+        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
 def _formatted(fmt: object, values: tuple[object, ...], named: dict[str, object]) -> str:
     try:
         return str(fmt).format(*values, **named)
-    except (LookupError, ValueError, TypeError, AttributeError) as error:
-        left = [*values, *(f"{name}={value}" for name, value in named.items())]
-        return _joined((fmt, *left, f"[the format does not fit: {error}]"), " ")
+    except Exception as error:  # noqa: BLE001 - as in `_text`
+        left = [*values, *(f"{name}={_text(value)}" for name, value in named.items())]
+        return _joined((fmt, *left, f"[the format does not fit: {_text(error)}]"), " ")
