@@ -98,7 +98,7 @@ class LogHandler(logging.Handler):
 def _close(client: Client) -> None:
     """Close `client` and wait for it; but not inside of logging.config, which closes all handlers before it makes new ones.
 
-    There this thread holds the lock of the module logging, which whatever sends needs for its own log calls: to wait for it here
+    There this thread holds the lock of the module logging, which the sender needs for its own log calls: to wait for it here
     would be to wait for ourselves. Then it is closed a moment later, by a thread that the interpreter waits for.
     """
     is_free = threading.Event()
