@@ -174,6 +174,40 @@ LOGS_HEARTBEAT_S: Final = 15.0
 # A reader of a stream that takes nothing for so long is let go; it may come back and go on where it was.
 LOGS_STALL_S: Final = 60.0
 
+# --- the live feed ------------------------------------------------------------------------------------------------------
+# Listeners at one time: each holds a connection, and makes each event cost about 0.1 ms more.
+LIVE_LISTENERS_MAX: Final = 100
+# Events kept for those who come back, as JSON: a minute of 50 runs with 20 tags and 10 points a second each, sent step by step.
+LIVE_RING_BYTES: Final = 16 * MiB
+# How long they are kept for when nobody listens any more: a laptop that changes its network is back by then.
+LIVE_KEPT_S: Final = 60.0
+# What a listener has not taken yet, as it is kept, before points are left out; it is told so. If that comes again within the
+# time, it is ended: it will not get better, and can read what it wants.
+LIVE_LAG_BYTES: Final = 4 * MiB
+LIVE_LAG_AGAIN_S: Final = 30.0
+# Of that it is given so much at one time, as JSON: 1 ms of making it. It is held once more until it is taken.
+LIVE_PIECE_BYTES: Final = 256 * KiB
+# A listener that takes nothing for so long is ended.
+LIVE_STALL_S: Final = 20.0
+# What the end of a feed may take: a stop must not wait for those who listen.
+LIVE_GOODBYE_S: Final = 0.25
+# What a listener waits before it comes back, by our word.
+LIVE_RETRY_S: Final = 1.0
+# A feed on which nothing happens carries a comment this often, so that proxies keep it.
+LIVE_HEARTBEAT_S: Final = 15.0
+# Values, and characters of log records, that are told of one by one at one time: 10 ms of making their JSON. Who writes more at
+# once does not expect anybody to watch each of them; what is left out is counted, and the listener reads it.
+LIVE_GROUP_ITEMS: Final = 20_000
+LIVE_GROUP_LOG_BYTES: Final = 1 * MiB
+# Batches that wait to become events: as much as the queue takes before them, in its own way of counting.
+LIVE_PENDING_BYTES: Final = 16 * MiB
+# After events that took a while to make and to send there are none for so many times as long: a tenth of the event loop.
+LIVE_PAUSE_TIMES: Final = 9
+# How often listeners are told how the bridge is, and their tokens looked at.
+LIVE_BEAT_S: Final = 1.0
+# A client that sent something in so long is one that writes: twice its heartbeat.
+LIVE_WRITERS_S: Final = 60.0
+
 # --- who is let in ----------------------------------------------------------------------------------------------------
 # Tokens of one bridge: each is compared with every stranger that comes, a third of a microsecond apiece.
 TOKENS_MAX: Final = 100

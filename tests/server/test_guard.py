@@ -48,6 +48,7 @@ def bearer(token: str) -> dict[str, str]:
         ("POST", "/api/v1/write", Scope.WRITE),
         ("GET", "/api/v1/runs", Scope.READ),
         ("GET", "/api/v1/logs", Scope.READ),
+        ("GET", "/api/v1/live", Scope.READ),
         ("GET", "/metrics", Scope.READ),
         ("HEAD", "/metrics", Scope.READ),
         ("DELETE", "/api/v1/runs", Scope.ADMIN),

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from tbbridge.errors import ItemError, ItemWarning
 from tbbridge.model import Batch, RunName, TagName
+from tbbridge.pipeline.change import SettledChange
+from tbbridge.pipeline.ledger import Entry
 from tbbridge.pipeline.measures import LATENCY_BOUNDS_S, DiskTimes, Histogram
 
 # A run that is said to be running, and of which nothing was heard for limits.RUN_LOST_AFTER_S.
@@ -118,6 +121,16 @@ class Stats:
     lost_entries: list[str] = field(default_factory=list)  # journal damage found at this start, one line each
 
 
+class Watcher(Protocol):
+    """Is told what a reader can see from now on, in its order, on the event loop. Both must return at once and never raise."""
+
+    def stored(self, entries: Sequence[Entry], size_bytes: int) -> None:
+        """These entries are in the journal and in their event files; they occupy about `size_bytes`."""
+
+    def changed(self, change: SettledChange, runs: Sequence[str]) -> None:
+        """This change was made; `runs` are those concerned, under the names that they had."""
+
+
 class Door(Protocol):
     """Implemented by `pipeline.pipeline.Pipeline`. All methods belong to the event loop that opened it."""
 
@@ -167,6 +180,12 @@ class Door(Protocol):
 
         None: nothing was ever said. May be asked from any thread.
         """
+
+    def lost(self) -> frozenset[str]:
+        """Runs that should be running and are silent; also names that hold nothing, of which `status_of` knows nothing."""
+
+    def watch(self, watcher: Watcher | None) -> None:
+        """From now on tell `watcher` (only this one; None: nobody) what is stored and changed."""
 
     async def settled(self) -> None:
         """Return when all that was acknowledged before this call is in the event files: a read then sees it.

@@ -42,8 +42,18 @@ class Heartbeats:
         """Whether a run that is said to be running has been silent for limits.RUN_LOST_AFTER_S."""
         return self._clock() - self._heard.get(RunName(run), float("-inf")) > limits.RUN_LOST_AFTER_S
 
+    def lost(self) -> frozenset[str]:
+        """All runs that are lost now."""
+        self._look()
+        return frozenset(self._lost)
+
     def take_turned(self) -> set[str]:
         """Runs that were lost, or found again, since the last call."""
+        self._look()
+        turned, self._turned = self._turned, set()
+        return set(turned)
+
+    def _look(self) -> None:
         now = self._clock()
         if now > self._look_at:
             lost = {run for run, heard in self._heard.items() if now - heard > limits.RUN_LOST_AFTER_S}
@@ -51,5 +61,3 @@ class Heartbeats:
             self._lost = lost
             alive = [heard for run, heard in self._heard.items() if run not in lost]
             self._look_at = min(alive, default=now) + limits.RUN_LOST_AFTER_S
-        turned, self._turned = self._turned, set()
-        return set(turned)

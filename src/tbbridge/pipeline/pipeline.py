@@ -21,9 +21,22 @@ from tbbridge import disk, limits
 from tbbridge.errors import Stopping, StorageFailed, TBBridgeError
 from tbbridge.model import STATE_FOLDER, Batch, RunName, RunStatus
 from tbbridge.pipeline import codec
+from tbbridge.pipeline.change import Removed
 from tbbridge.pipeline.changes import Changes, Decided
 from tbbridge.pipeline.checkpoint import write_checkpoint
-from tbbridge.pipeline.door import LOST, Ack, Change, Changed, DeleteRun, DeleteTag, Health, Receipt, RenameRun, Stats
+from tbbridge.pipeline.door import (
+    LOST,
+    Ack,
+    Change,
+    Changed,
+    DeleteRun,
+    DeleteTag,
+    Health,
+    Receipt,
+    RenameRun,
+    Stats,
+    Watcher,
+)
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.heartbeats import Heartbeats
 from tbbridge.pipeline.journal import Journal
@@ -166,7 +179,7 @@ class Pipeline:
             changed = await asyncio.get_running_loop().run_in_executor(self._disk_pool, work)
         except OSError as error:
             raise StorageFailed(describe(error), full=disk.is_full(error)) from error
-        self._writer.touched.update(changed.runs)
+        self._writer.changed(Removed(changed.runs), changed.runs)
         return changed
 
     async def stage(self) -> Path:
@@ -188,6 +201,14 @@ class Pipeline:
         if known is None or known.status is None:
             return None
         return LOST if known.status is RunStatus.RUNNING and self._heartbeats.is_lost(run) else known.status.value
+
+    def lost(self) -> frozenset[str]:
+        """Runs that should be running and are silent; see `door.Door.lost`."""
+        return self._heartbeats.lost()
+
+    def watch(self, watcher: Watcher | None) -> None:
+        """Tell `watcher` what is stored and changed from now on; see `door.Door.watch`."""
+        self._writer.watcher = watcher
 
     def _check_open(self) -> None:
         if self._closing:

@@ -20,9 +20,10 @@ from typing import TypeVar, TypeVarTuple
 
 from tbbridge import disk
 from tbbridge.errors import InvalidBatch, StorageFailed, TBBridgeError
+from tbbridge.pipeline.change import SettledChange
 from tbbridge.pipeline.changes import Changes, Decided, Prepared
 from tbbridge.pipeline.codec import encode_change, encode_entry
-from tbbridge.pipeline.door import Ack, Receipt, Stats
+from tbbridge.pipeline.door import Ack, Receipt, Stats, Watcher
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.kind import Kind, kind_of
@@ -228,6 +229,7 @@ class Writer:
     ) -> None:
         """`checkpointed` waits for a checkpoint under way: it would not find files that an errand moves meanwhile."""
         self.touched: set[str] = set()  # runs written or changed, until somebody takes them
+        self.watcher: Watcher | None = None
         self.oldest: float | None = None  # when the first batch of the group in work was received, until it is journalled
         self._store = store
         self._queue = queue
@@ -274,6 +276,12 @@ class Writer:
             return StorageFailed(describe(self._failure), full=disk.is_full(self._failure))
         return StorageFailed("the bridge's writer stopped by an internal error; its log says why; restart it")
 
+    def changed(self, change: SettledChange, runs: Sequence[str]) -> None:
+        """A change is on the disk: tell whoever wants to know."""
+        self.touched.update(runs)
+        if self.watcher is not None:
+            self.watcher.changed(change, runs)
+
     def die(self) -> None:
         """The task ended by an error it did not expect: refuse everything from now on."""
         self._failure = "internal"
@@ -290,7 +298,8 @@ class Writer:
             await waiter
 
     async def _commit(self, group: list[Request]) -> None:
-        inline = sum(request.size for request in group) <= INLINE_GROUP_BYTES
+        size = sum(request.size for request in group)
+        inline = size <= INLINE_GROUP_BYTES
         self.oldest = group[0].received
         try:
             if self._store.journal.is_full:
@@ -316,6 +325,8 @@ class Writer:
         self._observe(persisted)
         self._answer(persisted, (Ack.WRITTEN,))
         self.touched.update(run.name for entry in persisted.entries for run in entry.targets)
+        if self.watcher is not None:
+            self.watcher.stored(persisted.entries, size)
         self._publish_done()
 
     async def _do(self, errand: Errand) -> None:
@@ -347,7 +358,8 @@ class Writer:
         if self._store.has_pending:  # stopped while the disk still refuses: the next start does it
             return
         if isinstance(result, Decided):
-            self.touched.update(result.changed.runs, result.also_touched)
+            self.touched.update(result.also_touched)
+            self.changed(result.change, result.changed.runs)
         errand.answer(result)
         self._publish_done()
 

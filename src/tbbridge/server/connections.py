@@ -105,6 +105,13 @@ class Connections:
         if not self._by_client[client]:
             del self._by_client[client]
 
+    def cut_off(self, client: tuple[str, int] | None) -> None:
+        """Close the connection from this address and port at once, without sending what it has not taken yet."""
+        for connection in self._open:
+            if connection.client == client:
+                connection.cut_off()
+                return
+
     def refuse(self, reason: str) -> None:
         """Count one that is turned away or closed."""
         self._refused[reason] += 1
@@ -207,8 +214,7 @@ class WatchedProtocol(asyncio.Protocol):
             left = self.transport.get_write_buffer_size()
             if self._stalled_bytes - left < limits.ANSWER_MIN_BYTES_PER_S * (now - self._stalled_since):
                 self.watch.refuse("answer-stalled")
-                self._let_go()
-                self.transport.abort()  # close would wait for the very bytes that are not taken
+                self.cut_off()
                 self._stalled_since = 0.0
             else:
                 self._stalled_since, self._stalled_bytes = now, left
@@ -216,6 +222,11 @@ class WatchedProtocol(asyncio.Protocol):
             self._look_at_body(self.cycle, now)
         else:
             self._silent_since = 0.0
+
+    def cut_off(self) -> None:
+        """Close it now; `close` would wait for the very bytes that are not taken."""
+        self._let_go()
+        self.transport.abort()
 
     def _look_at_body(self, cycle: _Cycle, now: float) -> None:
         """A body that comes, however slowly, is bodies.py's affair; one that does not come at all is ours."""

@@ -25,6 +25,7 @@ from tbbridge import limits
 from tbbridge.errors import CannotListen
 from tbbridge.server.app import REQUESTS_SHARE, build_app
 from tbbridge.server.connections import Connections, protocol_class
+from tbbridge.server.service import Service
 from tbbridge.server.settings import ServerSettings
 from tbbridge.server.tls import Certificate
 
@@ -60,8 +61,9 @@ async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | N
             timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s * REQUESTS_SHARE)),
             server_header=False,
         )
-        stopping = app.state.service.stopping
-        server = _Server(config, connections, certificate, lambda: _announce(listener, settings, on_ready), stopping.set)
+        service: Service = app.state.service
+        service.connections = connections
+        server = _Server(config, connections, certificate, lambda: _announce(listener, settings, on_ready), service.stop)
         opening = _Opening(asyncio.current_task())
         try:
             with _signals_stop(server, opening):

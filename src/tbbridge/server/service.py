@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, Protocol, TypeVar
 
 from starlette.types import ASGIApp
+from starlette.types import Scope as Request
 
 from tbbridge import limits
 from tbbridge.errors import QueueFull, Stopping
 from tbbridge.groups import NO_GROUPS, Groups
 from tbbridge.pipeline.door import Door, Health
-from tbbridge.server.connections import RequestsUnderWay
+from tbbridge.server.connections import Connections, RequestsUnderWay
 from tbbridge.server.guard import Guard
+from tbbridge.server.live.beat import Beat
+from tbbridge.server.live.feed import Feed
 from tbbridge.server.settings import ServerSettings
 from tbbridge.server.tokens import Tokens
 from tbbridge.server.totals import RequestTotals
@@ -68,10 +71,15 @@ class Service:
     refused: Counter[str] = field(default_factory=Counter)  # requests, by their error's code, and connections, by why
     direct: dict[tuple[str, str], Direct] = field(default_factory=dict)  # by method and path
     opened: Door | None = None
+    connections: Connections | None = None  # of the server that runs the app, if it watches them
+    live: Feed = field(init=False)
     followers: int = 0  # requests that follow a log now
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: what has no end ends
     reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.READS_AT_ONCE))
     decompressions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(limits.DECOMPRESS_THREADS))
+
+    def __post_init__(self) -> None:
+        self.live = Feed(Beat(self))
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Service:
@@ -97,6 +105,16 @@ class Service:
     def health(self) -> Health:
         """Whether batches are taken now."""
         return Health(False, "the bridge is starting or stopping") if self.opened is None else self.opened.health
+
+    def stop(self) -> None:
+        """The server begins to stop: end what has no end of its own."""
+        self.stopping.set()
+        self.live.stop()
+
+    def cut_off(self, request: Request) -> None:
+        """Close the connection of a request at once, whatever of its answer has not been taken."""
+        if self.connections is not None:
+            self.connections.cut_off(request.get("client"))
 
     async def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `function`, which looks through event files, returns; in a thread, and only so many at one time."""

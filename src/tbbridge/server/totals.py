@@ -11,7 +11,7 @@ import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -24,6 +24,9 @@ from tbbridge.pipeline.door import Health, Stats
 from tbbridge.pipeline.kind import Kind
 from tbbridge.pipeline.measures import Histogram
 from tbbridge.server.request_ids import ClientReport
+
+if TYPE_CHECKING:
+    from tbbridge.server.live.feed import Feed
 
 # Upper bounds in seconds: a journalled point takes half a millisecond, a full body a second.
 BOUNDS_S: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0)
@@ -113,12 +116,14 @@ class Totals(Collector):
         refused: Mapping[str, int],
         stats: Callable[[], Stats | None],
         health: Callable[[], Health],
+        live: Feed,
     ) -> None:
         """`refused`: requests answered with an error, by its code, and connections that were closed, by why."""
         self._requests = requests
         self._refused = refused
         self._stats = stats
         self._health = health
+        self._live = live
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -138,6 +143,10 @@ class Totals(Collector):
         if stats is not None:
             yield from _of_pipeline(stats)
         yield from self._of_requests()
+        live = self._live
+        yield GaugeMetricFamily("tbbridge_live_listeners", "Listeners of the live feed.", value=len(live.listeners))
+        yield CounterMetricFamily("tbbridge_live_events", "Events sent to them, each counted for each.", value=live.sent)
+        yield CounterMetricFamily("tbbridge_live_dropped", "Listeners that were ended for being too slow.", value=live.dropped)
 
     def _of_requests(self) -> Iterator[Metric]:
         totals = self._requests

@@ -49,6 +49,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         service.refused,
         lambda: None if service.opened is None else service.opened.stats,
         lambda: service.health,
+        service.live,
     )
     version = {"version": app.version, "api": 1, "python": platform.python_version()}
 
