@@ -10,10 +10,10 @@ TEST_WORKERS ?= 2
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint fuzz chaos audit bench proto clean
+.PHONY: help up test test-compose lint fuzz chaos audit bench proto lock clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 up: .venv/.installed-tensorboard  ## run the bridge and TensorBoard, and show the runs in ./runs (ARGS are flags of `tbbridge up`)
 	@$(BIN)/tbbridge up $(ARGS)
@@ -25,6 +25,9 @@ lint: .venv/.installed-dev  ## check style, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+
+test-compose: .venv/.installed-dev  ## build the container images, run compose.yaml, and break things (needs a container engine)
+	$(BIN)/python -m pytest tests/compose --timeout 600 $(ARGS)
 
 fuzz: .venv/.installed-dev  ## try random inputs for MINUTES (default 5), and print what was tried (ARGS go to pytest)
 	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/fuzz --timeout 0 -n $(TEST_WORKERS) --dist worksteal $(ARGS)
@@ -44,6 +47,15 @@ bench: .venv/.installed-dev  ## measure, and print the table of ratios
 
 proto: .venv/.installed-dev  ## make the committed protobuf code again from proto/
 	$(BIN)/protoc --proto_path=proto --python_out=src --pyi_out=src $$(cd proto && find . -name '*.proto' | sed 's|^\./||' | LC_ALL=C sort)
+
+# Hashes of every file that the index has of a version, so that one lock serves all machines. Wheels only, as the Dockerfile wants.
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --only-binary :all: --python-version 3.11 --python-platform linux \
+  --custom-compile-command "make lock" --no-emit-index-url --upgrade
+
+lock: .venv/.installed-dev  ## pin again, by version and hash, what the container images install (needs the internet)
+	$(LOCK) pyproject.toml --extra server --output-file docker/bridge.lock
+	echo 'tensorboard>=2.20' | $(LOCK) - --output-file docker/tensorboard.lock
+	echo 'hatchling>=1.27' | $(LOCK) - --output-file docker/build.lock
 
 clean:  ## remove .venv and the caches; never ./runs
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -347,4 +347,6 @@ def describe(error: OSError) -> str:
         return f"the disk is full{where}: free some space; writing goes on by itself then"
     if error.errno == errno.EMFILE:
         return f"too many open files{where}: raise the limit (ulimit -n) or lower --open-files-max"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{error.strerror}{where}: let uid {os.geteuid()}, as which the bridge runs, write there, or run it as the owner"
     return f"{error.strerror or error}{where}"
