@@ -30,7 +30,8 @@ def batch(run: str, step: int) -> Batch:
 
 
 async def open_pipeline(logdir: Path) -> Pipeline:
-    return await Pipeline.open(PipelineSettings(logdir=logdir, segment_bytes=8192))
+    """Its veils are there as long as a test looks, and a stop does not wait for them."""
+    return await Pipeline.open(PipelineSettings(logdir=logdir, segment_bytes=8192, veil_s=60.0, close_timeout_s=0.1))
 
 
 async def write(pipeline: Pipeline) -> None:

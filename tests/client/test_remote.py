@@ -45,7 +45,7 @@ def server() -> Iterator[type[Answering]]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Own) as listening:
         Own.url = f"http://127.0.0.1:{listening.server_port}"
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
         yield Own
         listening.shutdown()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -14,16 +15,24 @@ from processes import TensorBoard, address_in, get, post, serve, tensorboard, un
 # Two reload intervals of the TensorBoards here, and a little for a busy machine.
 VEIL_S = 3.0
 
-Story = tuple[str, TensorBoard]
+# With its data server, and with its Python reader; both have to show what is expected.
+Boards = tuple[TensorBoard, TensorBoard]
+Story = tuple[str, Boards]
 
 
-@pytest.fixture(scope="module", params=["true", "false"], ids=["data server", "python reader"])
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """A bridge, and a TensorBoard that watched its folder from the beginning."""
+@contextlib.contextmanager
+def watching(logdir: Path) -> Iterator[Boards]:
+    with tensorboard(logdir, "true") as data_server, tensorboard(logdir, "false") as python_reader:
+        yield data_server, python_reader
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """A bridge, and two TensorBoards that watched its folder from the beginning."""
     logdir = tmp_path_factory.mktemp("shown") / "runs"
     logdir.mkdir()
-    with serve(logdir, "--veil-s", str(VEIL_S)) as process, tensorboard(logdir, request.param) as board:
-        yield address_in(process), board
+    with serve(logdir, "--veil-s", str(VEIL_S)) as process, watching(logdir) as boards:
+        yield address_in(process), boards
         assert process.end() == 0, process.output
         assert "Traceback" not in process.output
 
@@ -50,78 +59,81 @@ def tags(board: TensorBoard, run: str) -> set[str]:
     return set(known.get(run, {}))
 
 
-def shows(board: TensorBoard, run: str, **expected: list[float]) -> None:
-    """Wait until the run shows exactly these tags with these values, steps counted from 0."""
+def shows(boards: Boards, run: str, **expected: list[float]) -> None:
+    """Wait until both show exactly these tags of the run with these values, steps counted from 0."""
     wanted = {tag: list(enumerate(numbers)) for tag, numbers in expected.items()}
 
     def found() -> bool:
-        return tags(board, run) == set(wanted) and all(values(board, run, tag) == some for tag, some in wanted.items())
+        return all(
+            tags(board, run) == set(wanted) and all(values(board, run, tag) == some for tag, some in wanted.items())
+            for board in boards
+        )
 
     until(found, f"{run} shows {wanted}")
 
 
-def gone(board: TensorBoard, run: str) -> None:
-    until(lambda: run not in board.runs(), f"{run} is gone")
+def gone(boards: Boards, run: str) -> None:
+    until(lambda: not any(run in board.runs() for board in boards), f"{run} is gone")
 
 
 def test_a_deleted_run_that_gets_points_again_starts_afresh(story: Story) -> None:
-    bridge, board = story
+    bridge, boards = story
     write(bridge, "d", loss=[1, 2, 3, 4], other=[5])
     write(bridge, "d/below", loss=[1, 2])
-    shows(board, "d", loss=[1, 2, 3, 4], other=[5])
-    shows(board, "d/below", loss=[1, 2])
+    shows(boards, "d", loss=[1, 2, 3, 4], other=[5])
+    shows(boards, "d/below", loss=[1, 2])
     send(bridge, "DELETE", "/api/v1/runs", run="d")
     write(bridge, "d", loss=[9, 8])
     write(bridge, "d/below", loss=[3])
     assert get(f"{bridge}/api/v1/scalars", run="d", tag="loss")["values"] == [9, 8], "our own readers see it at once"
-    shows(board, "d", loss=[9, 8])
-    shows(board, "d/below", loss=[1, 2, 3])
+    shows(boards, "d", loss=[9, 8])
+    shows(boards, "d/below", loss=[1, 2, 3])
     write(bridge, "d", loss=[7])
-    shows(board, "d", loss=[9, 8, 7])
+    shows(boards, "d", loss=[9, 8, 7])
 
 
 def test_a_run_begun_below_a_deleted_one_does_not_keep_it_alive(story: Story) -> None:
-    bridge, board = story
+    bridge, boards = story
     write(bridge, "b", loss=[1, 2, 3])
     write(bridge, "moved", loss=[5])
-    shows(board, "b", loss=[1, 2, 3])
-    shows(board, "moved", loss=[5])
+    shows(boards, "b", loss=[1, 2, 3])
+    shows(boards, "moved", loss=[5])
     send(bridge, "DELETE", "/api/v1/runs", run="b")
     write(bridge, "b/new", loss=[7])
     post(f"{bridge}/api/v1/runs/rename", {"run": "moved", "to": "b/moved"})
-    shows(board, "b/new", loss=[7])
-    shows(board, "b/moved", loss=[5])
-    gone(board, "b")
+    shows(boards, "b/new", loss=[7])
+    shows(boards, "b/moved", loss=[5])
+    gone(boards, "b")
     write(bridge, "b", loss=[9])
-    shows(board, "b", loss=[9])
+    shows(boards, "b", loss=[9])
 
 
 def test_a_deleted_tag_goes_and_the_others_live_on(story: Story) -> None:
-    bridge, board = story
+    bridge, boards = story
     write(bridge, "t", loss=[1, 2, 3], wrong=[4, 5])
-    shows(board, "t", loss=[1, 2, 3], wrong=[4, 5])
+    shows(boards, "t", loss=[1, 2, 3], wrong=[4, 5])
     send(bridge, "DELETE", "/api/v1/runs", run="t", tag="wrong")
-    shows(board, "t", loss=[1, 2, 3])
+    shows(boards, "t", loss=[1, 2, 3])
     write(bridge, "t", loss=[4], wrong=[6])
-    shows(board, "t", loss=[1, 2, 3, 4], wrong=[6])
+    shows(boards, "t", loss=[1, 2, 3, 4], wrong=[6])
 
 
 def test_a_renamed_run_moves_and_its_old_name_can_be_used_again(story: Story) -> None:
-    bridge, board = story
+    bridge, boards = story
     write(bridge, "old", loss=[1, 2, 3])
-    shows(board, "old", loss=[1, 2, 3])
+    shows(boards, "old", loss=[1, 2, 3])
     post(f"{bridge}/api/v1/runs/rename", {"run": "old", "to": "new"})
     write(bridge, "new", loss=[4])
-    shows(board, "new", loss=[1, 2, 3, 4])
-    gone(board, "old")
+    shows(boards, "new", loss=[1, 2, 3, 4])
+    gone(boards, "old")
     write(bridge, "old", loss=[5])
-    shows(board, "old", loss=[5])
+    shows(boards, "old", loss=[5])
 
 
 def test_archive_delete_restore_gives_the_same_bytes_and_the_run_again(story: Story, tmp_path: Path) -> None:
-    bridge, board = story
+    bridge, boards = story
     write(bridge, "z", loss=[1, 2, 3])
-    shows(board, "z", loss=[1, 2, 3])
+    shows(boards, "z", loss=[1, 2, 3])
     logdir = Path(get(f"{bridge}/health")["tensorboard"]["logdir"])
     before = {path.name: path.read_bytes() for path in (logdir / "z").iterdir()}
     archive = send(bridge, "GET", "/api/v1/archive", run="z")
@@ -131,35 +143,34 @@ def test_archive_delete_restore_gives_the_same_bytes_and_the_run_again(story: St
     until(lambda: all((logdir / "z" / name).exists() for name in before), "the run is in its place again")
     assert {path.name: path.read_bytes() for path in (logdir / "z").iterdir()} == before
     write(bridge, "z", later=[5])
-    shows(board, "z", loss=[1, 2, 3], later=[5])
+    shows(boards, "z", loss=[1, 2, 3], later=[5])
     send(bridge, "PUT", "/api/v1/archive", archive, run="copy")
-    shows(board, "copy", loss=[1, 2, 3])
+    shows(boards, "copy", loss=[1, 2, 3])
     write(bridge, "copy", mine=[5])
-    shows(board, "copy", loss=[1, 2, 3], mine=[5])
+    shows(boards, "copy", loss=[1, 2, 3], mine=[5])
     send(bridge, "PUT", "/api/v1/archive", archive, run="copy", replace="true")
-    shows(board, "copy", loss=[1, 2, 3])
+    shows(boards, "copy", loss=[1, 2, 3])
 
 
-@pytest.mark.parametrize("load_fast", ["true", "false"], ids=["data server", "python reader"])
-def test_a_bridge_stopped_right_after_a_change_leaves_nothing_stale(tmp_path: Path, load_fast: str) -> None:
+def test_a_bridge_stopped_right_after_a_change_leaves_nothing_stale(tmp_path: Path) -> None:
     logdir = tmp_path / "runs"
     logdir.mkdir()
-    with tensorboard(logdir, load_fast) as board:
+    with watching(logdir) as boards:
         with serve(logdir, "--veil-s", str(VEIL_S)) as process:
             bridge = address_in(process)
             write(bridge, "d", loss=[1, 2, 3], other=[4])
             write(bridge, "t", loss=[1, 2], typo=[9])
-            shows(board, "d", loss=[1, 2, 3], other=[4])
-            shows(board, "t", loss=[1, 2], typo=[9])
+            shows(boards, "d", loss=[1, 2, 3], other=[4])
+            shows(boards, "t", loss=[1, 2], typo=[9])
             send(bridge, "DELETE", "/api/v1/runs", run="d")
             write(bridge, "d", loss=[7])
             send(bridge, "DELETE", "/api/v1/runs", run="t", tag="typo")
             assert process.end() == 0, process.output
-        shows(board, "d", loss=[7])
-        shows(board, "t", loss=[1, 2])
+        shows(boards, "d", loss=[7])
+        shows(boards, "t", loss=[1, 2])
         with serve(logdir, "--veil-s", str(VEIL_S)) as process:
             bridge = address_in(process)
             write(bridge, "d", loss=[8])
             write(bridge, "t", loss=[3])
-            shows(board, "d", loss=[7, 8])
-            shows(board, "t", loss=[1, 2, 3])
+            shows(boards, "d", loss=[7, 8])
+            shows(boards, "t", loss=[1, 2, 3])

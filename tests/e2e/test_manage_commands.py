@@ -10,26 +10,32 @@ import pty
 import subprocess
 import threading
 import zipfile
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from processes import TBBRIDGE, environment, get, post, tensorboard, until
+from processes import TBBRIDGE, address_in, environment, get, post, serve, tensorboard, until
 
 RUN = "digits/lr=1e-3"
 
 
-@pytest.fixture
-def run(bridge: str, tmp_path: Path):
-    """Run a command against the bridge."""
+def commands(url: str, folder: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Runs a command in `folder`, against the bridge at `url`."""
 
-    def call(*arguments: str, stdin: bytes = b"", url: str = bridge) -> subprocess.CompletedProcess[bytes]:
+    def call(*arguments: str, stdin: bytes = b"", url: str = url) -> subprocess.CompletedProcess[bytes]:
         command = [TBBRIDGE, *arguments]
         return subprocess.run(
-            command, input=stdin, capture_output=True, timeout=60, env=environment(TBBRIDGE_URL=url), cwd=tmp_path
+            command, input=stdin, capture_output=True, timeout=60, env=environment(TBBRIDGE_URL=url), cwd=folder
         )
 
     return call
+
+
+@pytest.fixture
+def run(bridge: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Run a command against the bridge."""
+    return commands(bridge, tmp_path)
 
 
 def write(bridge: str, run_name: str = RUN, points: int = 3, **more: object) -> None:
@@ -45,25 +51,27 @@ def event_files(logdir: Path) -> dict[str, bytes]:
     return {str(path.relative_to(logdir)): path.read_bytes() for path in logdir.rglob("*tfevents*")}
 
 
-@pytest.mark.parametrize("load_fast", ["true", "false"])
-def test_archive_delete_restore_under_the_eyes_of_tensorboard(bridge, logdir, tmp_path, run, load_fast) -> None:
+def test_archive_delete_restore_under_the_eyes_of_tensorboard(logdir, tmp_path) -> None:
     """The event files are the same, byte for byte, and both readers show the run, then not, then again."""
-    write(bridge, summaries=[{"kind": "embedding", "tag": "points", "matrix": [[1, 2], [3, 4]], "step": 1}])
-    write(bridge, "other")
-    assert run("archive", RUN, "run.zip").returncode == 0
-    before = event_files(logdir)
-    with tensorboard(logdir, load_fast) as board:
-        expected = until(lambda: board.scalars(RUN, "loss"), "it shows the run")
-        assert len(expected) == 3
+    with serve(logdir) as process, tensorboard(logdir, "true") as fast, tensorboard(logdir, "false") as slow:
+        bridge, boards = address_in(process), (fast, slow)
+        run = commands(bridge, tmp_path)
+        write(bridge, summaries=[{"kind": "embedding", "tag": "points", "matrix": [[1, 2], [3, 4]], "step": 1}])
+        write(bridge, "other")
+        assert run("archive", RUN, "run.zip").returncode == 0
+        before = event_files(logdir)
+        expected = [until(lambda board=board: board.scalars(RUN, "loss"), "it shows the run") for board in boards]
+        assert [len(points) for points in expected] == [3, 3]
         assert run("delete", RUN, "--yes").stdout == f"deleted {RUN}\n".encode()
-        until(lambda: RUN not in board.runs(), "it no longer shows the run")
+        until(lambda: not any(RUN in board.runs() for board in boards), "they no longer show the run")
         done = run("restore", RUN, "run.zip")
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout.startswith(f"restored {RUN}: 3 files, ".encode())
-        until(lambda: board.scalars(RUN, "loss") == expected, "it shows the run again")
-    until(lambda: event_files(logdir) == before, "the files are where they were")
-    assert run("archive", RUN, "again.zip").returncode == 0
-    assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "run.zip").read_bytes()
+        until(lambda: [board.scalars(RUN, "loss") for board in boards] == expected, "they show the run again")
+        until(lambda: event_files(logdir) == before, "the files are where they were")
+        assert run("archive", RUN, "again.zip").returncode == 0
+        assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "run.zip").read_bytes()
+        assert process.end() == 0, process.output
 
 
 def test_runs_and_show_are_tables_of_tabs_for_scripts(bridge, run) -> None:
@@ -238,7 +246,7 @@ class Breaking(BaseHTTPRequestHandler):
 @pytest.mark.parametrize("command", [("archive", RUN, "half.zip"), ("export", "-o", "half.csv")])
 def test_what_breaks_off_leaves_no_half(run, tmp_path, command) -> None:
     with HTTPServer(("127.0.0.1", 0), Breaking) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         done = run(*command, url=f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)

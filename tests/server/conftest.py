@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -46,9 +47,20 @@ class FakeDoor:
         pass
 
 
+_DOCUMENTS: dict[tuple[str, ...], dict[str, Any]] = {}
+
+
+def document_of(app: FastAPI) -> dict[str, Any]:
+    """Its OpenAPI document, made once for all apps of the same paths: hundreds of tests start one, and it takes 60 ms."""
+    paths = tuple(str(getattr(route, "path", "")) for route in app.routes)
+    if paths not in _DOCUMENTS:
+        _DOCUMENTS[paths] = app.openapi()
+    return _DOCUMENTS[paths]
+
+
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    document = app.openapi()
+    document = document_of(app)
 
     async def is_declared(response: httpx.Response) -> None:
         if response.status_code in (404, 405) and response.request.url.path not in document["paths"]:
@@ -78,7 +90,8 @@ def running_app():
 
 @pytest.fixture
 def settings(tmp_path):
-    return ServerSettings(logdir=tmp_path / "runs")
+    """A stop waits for veils, which are lifted soon here: no TensorBoard looks."""
+    return ServerSettings(logdir=tmp_path / "runs", veil_s=0.05)
 
 
 @pytest.fixture

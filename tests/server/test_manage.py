@@ -212,7 +212,7 @@ def hostile() -> bytes:
     ],
 )
 async def test_a_bad_archive_is_refused_and_nothing_is_left(tmp_path, body, headers, query, status, words):
-    settings = ServerSettings(logdir=tmp_path / "runs", archive_max_bytes=4096)
+    settings = ServerSettings(logdir=tmp_path / "runs", veil_s=0.05, archive_max_bytes=4096)
     app = build_app(settings)
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
@@ -225,7 +225,7 @@ async def test_a_bad_archive_is_refused_and_nothing_is_left(tmp_path, body, head
 
 
 async def test_a_body_without_a_length_is_counted(tmp_path):
-    settings = ServerSettings(logdir=tmp_path / "runs", archive_max_bytes=4096)
+    settings = ServerSettings(logdir=tmp_path / "runs", veil_s=0.05, archive_max_bytes=4096)
     app = build_app(settings)
 
     async def pieces():

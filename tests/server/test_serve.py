@@ -30,16 +30,20 @@ import asyncio, sys
 from pathlib import Path
 from tbbridge.server.serve import serve
 from tbbridge.server.settings import ServerSettings
-asyncio.run(serve(ServerSettings(logdir=Path(sys.argv[1]), port=0), on_ready=lambda address: print(address, flush=True)))
+settings = ServerSettings(logdir=Path(sys.argv[1]), port=0, shutdown_timeout_s=float(sys.argv[2]))
+asyncio.run(serve(settings, on_ready=lambda address: print(address, flush=True)))
 print("returned", flush=True)
 """
 
 
 @contextlib.contextmanager
-def process(folder):
+def process(folder, shutdown_timeout_s=10.0):
     """A bridge of its own, and the address it printed."""
     with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", SCRIPT, str(folder), str(shutdown_timeout_s)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as bridge:
         try:
             yield bridge, bridge.stdout.readline().strip()
@@ -85,7 +89,7 @@ def test_a_stop_under_load_loses_nothing_that_was_acknowledged(tmp_path, number)
 
 
 def test_a_stalled_body_does_not_hold_up_the_stop(tmp_path):
-    with process(tmp_path) as (bridge, address):
+    with process(tmp_path, shutdown_timeout_s=2.0) as (bridge, address):
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as stalled:
             stalled.sendall(
