@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,13 +48,33 @@ writer.flush()
 MODULES = ["tensorboardX", "torch.utils.tensorboard", "tbbridge"]
 
 
+# Importing torch takes longer than all that a script does, so each runs in a copy of a process that has it: it begins as a
+# program does and ends as one, with all that an interpreter does at its end.
+RUNNER = """
+import json, os, sys
+import tensorboardX, torch._dynamo, torch.utils.tensorboard  # an optimizer asks for dynamo
+
+for source, variables in json.load(sys.stdin):
+    child = os.fork()
+    if not child:
+        os.environ.update(variables)
+        exec(compile(source, "training.py", "exec"), {"__name__": "__main__"})
+        sys.exit()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code:
+        sys.exit(f"{source} ended with {code}")
+"""
+
+
 def script(module: str, logdir: str, end: str) -> str:
     return TRAINING.replace("{module}", module).replace("{logdir}", logdir).replace("{end}", end)
 
 
-def run(source: str, cwd: Path, **env: str) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", source]
-    ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=100, env=environment(**env))
+def run(cwd: Path, *scripts: tuple[str, dict[str, str]]) -> None:
+    """Each script with these variables, one after the other."""
+    command = [sys.executable, "-W", "ignore", "-c", RUNNER]
+    given = json.dumps(scripts)
+    ended = subprocess.run(command, cwd=cwd, input=given, capture_output=True, text=True, timeout=100, env=environment())
     assert ended.returncode == 0, ended.stderr
 
 
@@ -74,14 +95,13 @@ def scalars(address: str, run: str, tag: str) -> tuple[list[int], list[float]] |
 
 @pytest.mark.parametrize("end", ["writer.close()", ""], ids=["closed", "never closed"])
 def test_the_same_script_logs_the_same_with_another_import(tmp_path: Path, reading: Process, logdir: Path, end: str) -> None:
-    for module in MODULES:
-        run(script(module, f"log_dir={str(logdir / module)!r}", end), tmp_path)
     address = address_in(reading)
-    run(script("tbbridge", f"{address!r}, run='bridge'", end), tmp_path)
+    by_environment = script("tbbridge", "", end).replace("SummaryWriter()", "SummaryWriter(run='by environment')")
     run(
-        script("tbbridge", "", end).replace("SummaryWriter()", "SummaryWriter(run='by environment')"),
         tmp_path,
-        TBBRIDGE_URL=address,
+        *((script(module, f"log_dir={str(logdir / module)!r}", end), {}) for module in MODULES),
+        (script("tbbridge", f"{address!r}, run='bridge'", end), {}),
+        (by_environment, {"TBBRIDGE_URL": address}),
     )
     for tag in ("Loss/train", "Loss/part"):
         expected = until(lambda: scalars(address, "torch.utils.tensorboard", tag), "the bridge reads torch's file")  # noqa: B023
