@@ -22,18 +22,19 @@ MAY_IMPORT = {
     "model": {"kinds", "names", "errors", "limits"},
     "groups": {"names", "errors", "limits"},
     "disk": set(),
+    "measures": set(),
     "layout": {"names"},
     "v1": set(),
     "events": BASE,
     "wire": BASE | {"v1", "convert"},
     # The form of log files: what pipeline writes, store reads and a terminal shows.
     "logs": BASE,
-    "pipeline": BASE | {"disk", "layout", "events", "wire", "logs"},
+    "pipeline": BASE | {"disk", "measures", "layout", "events", "wire", "logs"},
     "store": BASE | {"disk", "layout", "events", "wire", "logs"},
-    "server": BASE | {"layout", "events", "wire", "pipeline", "store", "logs"},
+    "server": BASE | {"measures", "layout", "events", "wire", "pipeline", "store", "logs"},
     # What users hold becomes kinds, for the clients and the summary writer.
     "convert": BASE | {"events"},
-    "client": BASE | {"events", "wire", "v1", "convert", "logs"},
+    "client": BASE | {"measures", "events", "wire", "v1", "convert", "logs"},
     # It writes local files itself.
     "summary_writer": BASE | {"disk", "events", "convert", "client"},
     # Old clients by their own names, over ours.
@@ -52,7 +53,7 @@ ONLY_IN = {
     "pydantic": {"server", "wire"},
 }
 # A pure room makes bytes and arrays of bytes and arrays: no files, no clock, no event loop, no environment.
-PURE = {"events", "logs", "wire", "model", "groups", "kinds", "names", "foreign", "media", "limits", "errors"}
+PURE = {"measures", "events", "logs", "wire", "model", "groups", "kinds", "names", "foreign", "media", "limits", "errors"}
 IMPURE = {"asyncio", "os", "pathlib", "time", "random", "socket", "threading", "tempfile", "datetime", "subprocess"}
 
 

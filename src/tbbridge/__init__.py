@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from tbbridge.client.async_client import AsyncClient
     from tbbridge.client.client import Client
     from tbbridge.client.log_handler import LogHandler
-    from tbbridge.client.outbox import ClientStats
     from tbbridge.client.remote import Remote
     from tbbridge.client.run import Run
+    from tbbridge.client.stats import ClientStats
     from tbbridge.errors import InvalidItem, PointsLost, Rejected, TBBridgeError, Unavailable, WriteFailed
     from tbbridge.kinds import Buckets
     from tbbridge.summary_writer.global_writer import GlobalSummaryWriter
@@ -46,7 +46,7 @@ _HOMES = {
     "AsyncClient": "tbbridge.client.async_client",
     "Buckets": "tbbridge.kinds",
     "Client": "tbbridge.client.client",
-    "ClientStats": "tbbridge.client.outbox",
+    "ClientStats": "tbbridge.client.stats",
     "GlobalSummaryWriter": "tbbridge.summary_writer.global_writer",
     "InvalidItem": "tbbridge.errors",
     "LogHandler": "tbbridge.client.log_handler",

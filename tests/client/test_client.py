@@ -164,6 +164,25 @@ def test_several_threads_several_runs_and_small_batches(server: Server) -> None:
     assert [seq for _, seq in server.requests] == list(range(1, len(server.requests) + 1))
 
 
+def test_stats_tell_where_the_time_of_what_was_sent_went(server: Server) -> None:
+    with Client(server.url, flush_interval_s=60) as client:
+        run = client.run("r")
+        for step in range(2):
+            run.add_scalar("a", step, step)
+            time.sleep(0.05)
+            client.flush()
+        run.add_scalar("a", 2, 2, wall_time=1.0)  # long ago, as its user says
+        client.flush()
+        times = client.stats.times
+        run.add_scalar("a", 3, 3)
+        client.flush()
+    assert times.wait.count == times.serialize.count == times.send.count == 3
+    assert 0.1 < times.wait.total < 10
+    assert times.wait.percentile(1) < 0.05 < times.wait.percentile(99)
+    assert times.serialize.total > 0
+    assert times.send.total > 0
+
+
 def test_two_run_objects_of_one_name_are_one_run(server: Server) -> None:
     with Client(server.url) as client:
         first, second = client.run("r"), client.run("r")

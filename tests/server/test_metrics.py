@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tbbridge import disk
 from tbbridge.errors import QueueFull
-from tbbridge.pipeline.measures import Histogram
+from tbbridge.measures import Histogram
 from tbbridge.server.request_ids import ClientReport
 from tbbridge.server.totals import RequestTotals
 
@@ -70,14 +70,46 @@ async def test_a_repeat_and_a_refused_batch_are_no_points_and_have_no_latency(cl
     assert found["tbbridge_rejects_total{reason=invalid-batch}"] == 1
 
 
-async def test_every_journal_sync_is_in_the_histogram_and_encoding_and_writing_take_time(client):
+async def test_every_journal_sync_is_in_the_histogram(client):
     for _ in range(3):
         await client.post(WRITE, json=POINT, params={"ack": "written"})
     found = await metrics(client)
     assert found["tbbridge_journal_sync_seconds_count"] == found["tbbridge_journal_commits_total"] == 3
     assert found["tbbridge_journal_sync_seconds_bucket{le=+Inf}"] == 3
-    for name in ("tbbridge_journal_sync_seconds_sum", "tbbridge_encode_seconds_total", "tbbridge_write_seconds_total"):
-        assert found[name] > 0, name
+    assert found["tbbridge_journal_sync_seconds_sum"] > 0
+
+
+async def test_the_stages_of_a_write_fill_the_time_that_it_took(client):
+    for _ in range(3):
+        await client.post(WRITE, json=POINT, params={"ack": "written"})
+    found = await metrics(client)
+    ways = {
+        "to the answer": ("receive", "parse", "queue", "validate", "journal", "fdatasync", "answer"),
+        "to the file": ("parse", "queue", "validate", "journal", "fdatasync", "encode", "event_write"),
+    }
+    sums = {}
+    for way, stages in ways.items():
+        for stage in stages:
+            assert found[f"tbbridge_stage_seconds_count{{stage={stage}}}"] == 3, stage
+            assert found[f"tbbridge_stage_seconds_sum{{stage={stage}}}"] > 0, stage
+        sums[way] = sum(found[f"tbbridge_stage_seconds_sum{{stage={stage}}}"] for stage in stages)
+    whole = found[f"tbbridge_request_seconds_sum{{route={WRITE}}}"]
+    assert sums["to the answer"] < whole
+    assert sums["to the file"] < found["tbbridge_latency_seconds_sum"] + whole
+    sync = found["tbbridge_journal_sync_seconds_sum"]
+    fdatasync, journal = (found[f"tbbridge_stage_seconds_sum{{stage={stage}}}"] for stage in ("fdatasync", "journal"))
+    assert fdatasync < sync < fdatasync + journal
+
+
+async def test_what_was_refused_is_in_the_stages_that_it_reached(client):
+    await client.post(WRITE, content=b"{")
+    await client.post(WRITE, json={"runs": [{"run": "r", "scalars": [{"tag": "t", "values": [1.0]}]}]})
+    await client.post(WRITE, json={"runs": [{"run": "r", "summaries": [{"kind": "text", "tag": "t", "text": ""}]}]})
+    found = await metrics(client)
+    counts = {
+        stage: found[f"tbbridge_stage_seconds_count{{stage={stage}}}"] for stage in ("parse", "validate", "journal", "answer")
+    }
+    assert counts == {"parse": 2, "validate": 2, "journal": 1, "answer": 1}
 
 
 async def test_the_queue_is_as_old_as_what_waits_for_a_disk_that_hangs(client, monkeypatch):

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tbbridge.client.async_client import AsyncClient
     from tbbridge.client.client import Client
-    from tbbridge.client.outbox import ClientStats
     from tbbridge.client.run import Run
+    from tbbridge.client.stats import ClientStats
 
 __all__ = ["AsyncClient", "Client", "ClientStats", "Run"]
 
 _HOMES = {
     "AsyncClient": "tbbridge.client.async_client",
     "Client": "tbbridge.client.client",
-    "ClientStats": "tbbridge.client.outbox",
+    "ClientStats": "tbbridge.client.stats",
     "Run": "tbbridge.client.run",
 }
 

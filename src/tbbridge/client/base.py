@@ -16,9 +16,10 @@ from tbbridge.client import lifecycle
 from tbbridge.client.address import find_address
 from tbbridge.client.member import Member
 from tbbridge.client.options import find_mode, find_spool, find_token
-from tbbridge.client.outbox import ClientStats, Outbox
+from tbbridge.client.outbox import Outbox
 from tbbridge.client.remote import Remote
 from tbbridge.client.run import Run
+from tbbridge.client.stats import ClientStats
 from tbbridge.client.transport import Endpoint
 from tbbridge.client.values import Step
 from tbbridge.errors import InvalidItem, Rejected, TBBridgeError, Unavailable
@@ -111,7 +112,7 @@ class BaseClient(ABC, Generic[S]):
 
     @property
     def stats(self) -> ClientStats:
-        """Values sent, dropped, refused, repeated tries, and values waiting."""
+        """Values sent, dropped, refused, repeated tries, values waiting, and where the time went."""
         return self.outbox.stats
 
     def run(self, name: str, step: Step = 0) -> Run:

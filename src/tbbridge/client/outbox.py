@@ -22,12 +22,13 @@ from typing import Final
 from tbbridge import limits
 from tbbridge.client import packing
 from tbbridge.client.answers import Answer, Later, Refused, Smaller, Stored, backoff_s, judge
-from tbbridge.client.backlog import Backlog, Mark, Note
+from tbbridge.client.backlog import Backlog, Load, Mark, Note
 from tbbridge.client.options import Mode, SpoolPlace
 from tbbridge.client.overflow import Overflow, Sending
 from tbbridge.client.packing import Body, Parcel
 from tbbridge.client.registry import Frames, Registry
 from tbbridge.client.reports import Reports
+from tbbridge.client.stats import ClientStats, ClientTimes
 from tbbridge.client.statuses import RunStatuses
 from tbbridge.errors import TBBridgeError
 from tbbridge.groups import MemberName
@@ -37,18 +38,6 @@ logger = logging.getLogger("tbbridge.client")
 
 # What a program that ends, or is told to, waits for a sender that is packing at this moment.
 _LOCK_WAIT_S: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class ClientStats:
-    """Totals of one client since its start. `queued` waits in memory now, the batch under way included; `spooled` on disk."""
-
-    sent: int
-    dropped: int
-    rejected: int
-    retries: int
-    queued: int
-    spooled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +95,8 @@ class Outbox:
         self._trouble = ""
         self.denied: Later | None = None
         self._sent = self._retries = 0
+        self._times = ClientTimes()
+        self._taken_at = time.time()  # the last load
         self._reports = Reports(self.shown)
 
     def forget(self) -> None:
@@ -174,7 +165,8 @@ class Outbox:
     def stats(self) -> ClientStats:
         """Totals now."""
         queued, spooled = self.backlog.waiting, self._overflow.values
-        return ClientStats(self._sent, self.backlog.dropped, self._reports.rejected, self._retries, queued, spooled)
+        rejected, times = self._reports.rejected, self._times.copy()
+        return ClientStats(self._sent, self.backlog.dropped, rejected, self._retries, queued, spooled, times)
 
     def reached(self, mark: Mark) -> bool:
         """Whether all before `mark` was stored, refused or dropped; or the sender died, which `loss` then tells.
@@ -311,6 +303,7 @@ class Outbox:
     def _pack_next(self) -> bool:
         """Have a body, if anything is due."""
         while self._body is None:
+            began = time.perf_counter()
             if not self._parcels and not self._load():
                 return False
             parcel = self._parcels.popleft()
@@ -321,6 +314,7 @@ class Outbox:
             else:
                 self._seq += 1
                 self._body = body
+                self._times.serialize.observe(time.perf_counter() - began)
                 for run in purges:
                     self._purges.pop(run, None)
         return True
@@ -330,6 +324,7 @@ class Outbox:
 
     def _load(self) -> bool:
         while (load := self.backlog.take(self._due)) is not None:
+            self._note_wait(load)
             parcel, not_finite, wrong = packing.prepare(load)
             for item in not_finite:
                 self._reports.warn_once(
@@ -345,6 +340,12 @@ class Outbox:
                 return True
             self.backlog.settle()
         return False
+
+    def _note_wait(self, load: Load) -> None:
+        now = time.time()
+        since, self._taken_at = now - self._taken_at, now
+        if load.points:  # the first of them came after the load before, or was left by it
+            self._times.wait.observe(min(max(0.0, now - load.points[0][3]), max(0.0, since)))
 
     def _runs_in(self, parcel: Parcel) -> set[RunName]:
         found = {run for run, value in parcel.summaries if not isinstance(value, LogRecord)}
@@ -378,7 +379,10 @@ class Outbox:
             return NO_PAUSE
 
     def _no_longer_under_way(self) -> Sending | None:
-        sending, self._sending, self._posted_at = self._sending, None, None
+        sending, self._sending = self._sending, None
+        posted_at, self._posted_at = self._posted_at, None
+        if posted_at is not None:
+            self._times.send.observe(time.monotonic() - posted_at)
         return None if sending is None or sending.is_beat else sending
 
     def _halved(self, sending: Sending) -> bool:

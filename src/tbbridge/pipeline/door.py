@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from tbbridge.errors import ItemError, ItemWarning
+from tbbridge.measures import Histogram
 from tbbridge.model import Batch, RunName, TagName
 from tbbridge.pipeline.change import SettledChange
 from tbbridge.pipeline.ledger import Entry
-from tbbridge.pipeline.measures import LATENCY_BOUNDS_S, DiskTimes, Histogram
+from tbbridge.pipeline.measures import LATENCY_BOUNDS_S, DiskTimes
 
 # A run that is said to be running, and of which nothing was heard for limits.RUN_LOST_AFTER_S.
 LOST: Final = "lost"
@@ -38,6 +39,7 @@ class Receipt:
     duplicate: bool = False  # the writer's seq was taken before; all of it is already stored
     rejected: tuple[ItemError, ...] = ()  # items the pipeline itself refused, with partial only
     warnings: tuple[ItemWarning, ...] = ()
+    held_at: float = field(default=0.0, compare=False)  # what time.perf_counter() said when `ack` held; 0: it held at once
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import logging
 import mmap
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,15 +82,20 @@ class Journal:
         """Begin the segment after this one, which ends where its last good append did."""
         self.begin(self.number + 1, first_index, self.length)
 
-    def append(self, frames: Sequence[bytes]) -> None:
-        """Return when `frames` are on the disk. After an OSError none of them counts, whatever the disk holds of them."""
+    def append(self, frames: Sequence[bytes]) -> float:
+        """Return when `frames` are on the disk, and how many seconds of that its sync took.
+
+        After an OSError none of them counts, whatever the disk holds of them.
+        """
         data = b"".join(frames)
         if disk.place_of(self._fd) != self._place:
             self.failed = True  # a file without a name takes bytes and keeps none
             raise FileNotFoundError(errno.ENOENT, "the journal was deleted or moved while the bridge was running", self._place)
         try:
             disk.write_all(self._fd, data, self.length)
+            written = time.perf_counter()
             disk.sync_data(self._fd)
+            synced = time.perf_counter()
         except OSError:
             self.failed = True  # after a failed sync nobody knows what the disk has: never write to this file again
             with contextlib.suppress(OSError):  # but what was refused should not be found there if we stop before going on
@@ -100,6 +106,7 @@ class Journal:
         if self._mark is not None:
             with contextlib.suppress(OSError):  # the group is safe: without the mark, damage to it is harder to tell, no more
                 self._mark.note(self.number, self.length)
+        return synced - written
 
     def retire(self, keep_from: int) -> None:
         """Delete the segments before `keep_from`."""

@@ -141,8 +141,8 @@ class Pipeline:
         self._check_open()
         self._heartbeats.hear(batch)
         waiter: asyncio.Future[Receipt] | None = None if ack is Ack.QUEUED else asyncio.get_running_loop().create_future()
-        came = time.perf_counter() if received is None else received
-        self._queue.put(Request(batch, batch.size_bytes, ack, partial, waiter, came))
+        now = time.perf_counter()
+        self._queue.put(Request(batch, batch.size_bytes, ack, partial, waiter, now if received is None else received, now))
         if waiter is None:
             return Receipt(batch.points)
         return await waiter

@@ -25,6 +25,7 @@ class Request:
     partial: bool
     waiter: asyncio.Future[Receipt] | None
     received: float = field(default_factory=time.perf_counter)  # when its request had come
+    admitted: float = field(default_factory=time.perf_counter)
 
     def answer(self, receipt: Receipt) -> None:
         """Wake whoever waits, if they still do."""

@@ -105,6 +105,9 @@ class Store:
 
     def persist(self, group: list[Request]) -> Persisted:
         """Settle a group and put it in the journal, durably. On OSError nothing of it was taken."""
+        began = time.perf_counter()
+        for request in group:
+            self.times.queue.observe(began - request.admitted)
         settlement = Settlement(self.ledger, self.files, self._clock(), self._keeper)
         outcomes: list[tuple[Request, Settled | InvalidBatch]] = []
         durable_below = self.ledger.next_index
@@ -115,9 +118,11 @@ class Store:
                 except InvalidBatch as error:
                     outcomes.append((request, error))
             entries = [settled.entry for _, settled in outcomes if isinstance(settled, Settled) and settled.entry is not None]
+            validated = time.perf_counter()
+            self.times.validate.observe(validated - began)
             frames = [encode_entry(entry, durable_below) for entry in entries]
             if frames:
-                took = self._append(frames)
+                took = self._append(frames, began=validated)
                 # Follows the median: a rare slow sync, however slow, moves it one notch; a slow disk, within a few groups.
                 self.sync_estimate_s *= 1.25 if took > self.sync_estimate_s else 0.8
         except OSError:
@@ -126,14 +131,20 @@ class Store:
         settlement.keep()
         return Persisted(outcomes, entries, sum(map(len, frames)), _count_kinds(entries))
 
-    def _append(self, frames: list[bytes]) -> float:
-        """Put `frames` in the journal, durably; returns how long that took. It is counted if it fails too."""
+    def _append(self, frames: list[bytes], *, began: float) -> float:
+        """Put `frames`, of which the making began at `began`, in the journal, durably; returns how long that took.
+
+        It is counted if it fails too.
+        """
         started = time.perf_counter()
         try:
-            self.journal.append(frames)
+            synced_for = self.journal.append(frames)
         finally:
-            took = time.perf_counter() - started
+            ended = time.perf_counter()
+            took = ended - started
             self.times.sync.observe(took)
+        self.times.fdatasync.observe(synced_for)
+        self.times.journal.observe(ended - began - synced_for)
         return took
 
     def publish(self, entries: list[Entry]) -> int:
@@ -154,7 +165,7 @@ class Store:
             whole = first if len(parts) == 1 else replace(first, data=b"".join([part.data for part in parts]))
             self._pending.append(partial(self.files.put, whole))
         self._pending.extend(partial(self.logs.do, work) for work in log_work(entries))
-        self.times.encode_seconds += time.perf_counter() - started
+        self.times.encode.observe(time.perf_counter() - started)
         self.write_pending()
         return size
 
@@ -163,7 +174,8 @@ class Store:
         index = self.ledger.next_index
         try:
             decided = self.changes.settle(prepared, index)
-            self._append([encode_change(decided.change, index)])
+            settled = time.perf_counter()
+            self._append([encode_change(decided.change, index)], began=settled)
         except BaseException:
             self.changes.abandon(prepared)
             raise
@@ -175,13 +187,15 @@ class Store:
 
     def write_pending(self) -> None:
         """Do what is journalled and not yet done on the disk: write event files, change runs."""
+        if not self._pending:
+            return
         started = time.perf_counter()
         try:
             while self._pending:
                 self._pending[0]()
                 self._pending.popleft()
         finally:
-            self.times.write_seconds += time.perf_counter() - started
+            self.times.event_write.observe(time.perf_counter() - started)
 
     def repair(self) -> bool:
         """After a failure: try to get going again, or raise the OSError that still stands in the way.
@@ -392,12 +406,13 @@ class Writer:
                 self._stats.latency.observe(now - request.received)
 
     def _answer(self, persisted: Persisted, acks: tuple[Ack, ...]) -> None:
+        now = time.perf_counter()
         for request, outcome in persisted.outcomes:
             if isinstance(outcome, InvalidBatch):
                 request.fail(outcome)
             elif request.ack in acks:
                 duplicate = outcome.entry is None
-                request.answer(Receipt(outcome.accepted, duplicate, outcome.rejected, outcome.warnings))
+                request.answer(Receipt(outcome.accepted, duplicate, outcome.rejected, outcome.warnings, now))
 
     def _fail_written(self, persisted: Persisted) -> None:
         """Do not let those who asked for the event file wait for a disk that may refuse for hours."""

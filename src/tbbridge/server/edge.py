@@ -19,7 +19,7 @@ from tbbridge.server.answers import form_of_scope, problem, raw_problem
 from tbbridge.server.bodies import SenderGone
 from tbbridge.server.connections import RequestsUnderWay, client_of
 from tbbridge.server.guard import Denials, Guard, Headers, preflight_answer
-from tbbridge.server.service import Direct
+from tbbridge.server.service import BEGAN, Direct
 from tbbridge.server.totals import RequestTotals
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Edge:
         client = client_of(scope["client"][0]) if scope.get("client") else ""
         counted = False
         status = 0
-        started = time.perf_counter()
+        started = scope[BEGAN] = time.perf_counter()
         note = request_ids.begin(scope["headers"])
         own = (request_ids.HEADER, note.id.encode())
         added: Headers | None = None

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Final, ParamSpec, Protocol, TypeVar
 
 from starlette.types import ASGIApp
 from starlette.types import Scope as Request
@@ -29,6 +29,9 @@ from tbbridge.store.catalog import Catalog
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# In a request's scope: what time.perf_counter() said when its head had come.
+BEGAN: Final = "tbbridge.began"
 
 
 class Direct(Protocol):

@@ -20,9 +20,10 @@ from prometheus_client.registry import Collector
 
 from tbbridge import limits
 from tbbridge.errors import ItemError
+from tbbridge.measures import Histogram
 from tbbridge.pipeline.door import Health, Stats
 from tbbridge.pipeline.kind import Kind
-from tbbridge.pipeline.measures import Histogram
+from tbbridge.pipeline.measures import DiskTimes
 from tbbridge.server.request_ids import ClientReport
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class RequestTotals:
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.seconds: dict[str, Histogram] = {}
+        # Stages of /api/v1/write; those behind the pipeline's door are in Stats.
+        self.receive = Histogram()
+        self.parse = Histogram()
+        self.answer = Histogram()
         self.rejected_items: Counter[str] = Counter()  # by the code of what was wrong with each
         self.client_dropped = 0
         self.client_spooled = 0
@@ -85,8 +90,6 @@ COUNTERS: Final[tuple[tuple[str, _OfStats, str], ...]] = (
     ("tbbridge_journal_commits", lambda stats: stats.groups, "Group commits: one journal write and one fdatasync each."),
     ("tbbridge_journal_bytes", lambda stats: stats.journal_bytes, "Bytes written to the journal."),
     ("tbbridge_event_bytes", lambda stats: stats.event_bytes, "Bytes written to event files."),
-    ("tbbridge_encode_seconds", lambda stats: stats.disk.encode_seconds, "Seconds spent making the bytes of event files."),
-    ("tbbridge_write_seconds", lambda stats: stats.disk.write_seconds, "Seconds spent writing them, and changing runs."),
     ("tbbridge_storage_failures", lambda stats: stats.storage_failures, "Times the disk refused to store."),
     ("tbbridge_checkpoints", lambda stats: stats.checkpoints, "Checkpoints written."),
     ("tbbridge_replayed_batches", lambda stats: stats.replayed_batches, "Batches replayed from the journal at this start."),
@@ -142,6 +145,7 @@ class Totals(Collector):
         stats = self._stats()
         if stats is not None:
             yield from _of_pipeline(stats)
+            yield _stages(self._requests, stats.disk)
         yield from self._of_requests()
         live = self._live
         yield GaugeMetricFamily("tbbridge_live_listeners", "Listeners of the live feed.", value=len(live.listeners))
@@ -199,6 +203,24 @@ def _of_pipeline(stats: Stats) -> Iterator[Metric]:
         ("tbbridge_latency_seconds", stats.latency, "Seconds from a batch's receipt to its write in the event file."),
     ):
         yield HistogramMetricFamily(name, text, buckets=histogram.rising(), sum_value=histogram.total)
+
+
+def _stages(requests: RequestTotals, disk: DiskTimes) -> Metric:
+    """In the order in which a point passes them."""
+    made = HistogramMetricFamily("tbbridge_stage_seconds", "Seconds of each stage of a write's way.", labels=("stage",))
+    for stage, histogram in (
+        ("receive", requests.receive),
+        ("parse", requests.parse),
+        ("queue", disk.queue),
+        ("validate", disk.validate),
+        ("journal", disk.journal),
+        ("fdatasync", disk.fdatasync),
+        ("answer", requests.answer),
+        ("encode", disk.encode),
+        ("event_write", disk.event_write),
+    ):
+        made.add_metric((stage,), histogram.rising(), sum_value=histogram.total)
+    return made
 
 
 def _by_label(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:

@@ -22,7 +22,7 @@ from tbbridge.server import openapi
 from tbbridge.server.answers import Answer, form_of, form_of_scope, problem
 from tbbridge.server.bodies import body_of, read_head
 from tbbridge.server.queries import repeats_in
-from tbbridge.server.service import Service
+from tbbridge.server.service import BEGAN, Service
 from tbbridge.wire import json_v1_schema as schema
 
 PATH: Final = "/api/v1/write"
@@ -32,11 +32,14 @@ def add_routes(app: FastAPI, service: Service) -> None:
     """Add the write route to `app`."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        held_at = 0.0
         try:
-            response = await _write(scope, receive, service)
+            response, held_at = await _write(scope, receive, service)
         except TBBridgeError as error:
             response = problem(error, form_of_scope(scope))
         await response(scope, receive, send)
+        if held_at:
+            service.totals.answer.observe(time.perf_counter() - held_at)
 
     class WriteRoute(DirectRoute):
         direct = staticmethod(answer)
@@ -90,7 +93,8 @@ async def write(
     raise AssertionError("requests go to WriteRoute.direct; this is its contract")
 
 
-async def _write(scope: Scope, receive: Receive, service: Service) -> Answer:
+async def _write(scope: Scope, receive: Receive, service: Service) -> tuple[Answer, float]:
+    """The answer, and since when what it says holds."""
     head = read_head(scope)
     form = form_of(head.content_type)
     query = scope["query_string"]
@@ -101,6 +105,8 @@ async def _write(scope: Scope, receive: Receive, service: Service) -> Answer:
             collected = form.decode_batch(body, partial=partial, groups=service.groups)
         else:
             collected = await asyncio.to_thread(form.decode_batch, body, partial=partial, groups=service.groups)
+    service.totals.receive.observe(received - scope[BEGAN])
+    service.totals.parse.observe(time.perf_counter() - received)
     batch = collected.batch
     if batch.runs or batch.writer:
         receipt = await service.door.submit(batch, ack=ack, partial=partial, received=received)
@@ -115,7 +121,7 @@ async def _write(scope: Scope, receive: Receive, service: Service) -> Answer:
         rejected=rejected,
         warnings=receipt.warnings,
     )
-    return Answer(answer, form.media_type_bytes, 202 if ack is Ack.QUEUED else 200)
+    return Answer(answer, form.media_type_bytes, 202 if ack is Ack.QUEUED else 200), receipt.held_at
 
 
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
