@@ -36,6 +36,7 @@ def test_operations_are_those_that_were_promised(document):
     assert {key: said["operationId"] for key, said in operations(document).items()} == {
         ("post", "/api/v1/write"): "write",
         ("get", "/api/v1/runs"): "listRuns",
+        ("get", "/api/v1/tags"): "listTags",
         ("get", "/api/v1/scalars"): "readScalars",
         ("get", "/api/v1/histograms"): "readHistograms",
         ("get", "/api/v1/texts"): "readTexts",

@@ -8,6 +8,7 @@ point should be lost because a viewer crashed. The log then says so, and how to 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import os
 import shlex
@@ -99,7 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandFailed(f"port {settings.port} is given to both; choose another with --port or --tensorboard-port")
     raise_file_limit()
     flags = ["--load_fast", arguments.load_fast, *arguments.tensorboard_flags]
-    both = Both(settings, find_port(settings.host, arguments.tensorboard_port), flags)
+    port = find_port(settings.host, arguments.tensorboard_port)
+    if settings.tensorboard_url == ServerSettings().tensorboard_url:
+        settings = dataclasses.replace(settings, tensorboard_url=f":{port}")
+    both = Both(settings, port, flags)
     try:
         run_bridge(settings, both.bridge_is_up)
     finally:
@@ -143,7 +147,7 @@ class Both:
         tensorboard = address_of(self._tensorboard.host, self._tensorboard.port)
         say(f"""\
 TensorBoard   {tensorboard}
-Bridge        {bridge}   (its interface: {bridge}/docs)
+Bridge        {bridge}   (its live page; the interface: {bridge}/docs)
 Log folder    {self._logdir}
 
 Send a first point, and look at TensorBoard's Time Series page:

@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 Headers = list[tuple[bytes, bytes]]
 
 # Told to anybody: whether it lives, what it is, how it is used.
-_OPEN: Final = frozenset({"/", "/health", "/healthz", "/readyz", "/api/v1/version", "/openapi.json", "/docs"})
+_OPEN: Final = frozenset(
+    {"/", "/health", "/healthz", "/readyz", "/api/v1/version", "/openapi.json", "/docs"}
+    | {"/page/app.js", "/page/app.css", "/page/icon.svg"}  # the same for everybody: the page at / asks for the token
+)
 _LOOKING: Final = frozenset({"GET", "HEAD"})
 # What a browser asks before a page of another origin may send what a form could not.
 _PREFLIGHT: Final = b"access-control-request-method"

@@ -1,4 +1,4 @@
-"""What all pages for people share: one style sheet, and headers that let a page show itself and do nothing else.
+"""What the pages without a script share: one style sheet, and headers that let a page show itself and do nothing else.
 
 A page here runs no script, loads nothing, is framed by nobody, sends no form and tells no other site where its reader came
 from. So even a mistake in it, or a name that a stranger chose, could not become a way in.
@@ -38,16 +38,19 @@ nav ul { columns: 20rem; list-style: none; padding: 0; }
 .dim { color: var(--dim); }
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest())
-HEADERS: Final = [
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" % _STYLE_HASH,
-    ),
+SHARED_HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),  # frame-ancestors, for browsers that do not know it
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
+]
+HEADERS: Final = [
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" % _STYLE_HASH,
+    ),
+    *SHARED_HEADERS,
 ]
 
 

@@ -63,6 +63,12 @@ def _read_origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _read_tensorboard_url(text: str) -> str:
+    if not re.fullmatch(r"none|:[0-9]{1,5}|https?://[^\s]+", text):
+        raise ValueError("give an address such as https://tb.example.org, a port such as :6006, or none")
+    return text
+
+
 def _read_dialects(text: str) -> tuple[str, ...]:
     names = () if text.strip().lower() in ("", "none") else tuple(name.strip().lower() for name in text.split(","))
     if len(set(names)) != len(names) or not set(names) <= set(DIALECTS):
@@ -364,6 +370,12 @@ class ServerSettings:
         + ", or none.",
         read=_read_dialects,
         metavar="NAMES",
+    )
+    tensorboard_url: str = _setting(
+        ":6006",
+        help="Where TensorBoard is, for links on the page: its address, `:PORT` on the host the page was asked from, or none.",
+        read=_read_tensorboard_url,
+        metavar="URL",
     )
     logs_mode: str = _setting(
         "append",

@@ -109,6 +109,13 @@ class Catalog:
         """All runs by name."""
         return [_run_info(looked) for looked in self._look_at(self._folders.all())]
 
+    def tags(self) -> list[tuple[str, list[TagInfo]]]:
+        """All runs by name, each with its tags in order of appearance."""
+        return [
+            (looked.folder.run, [_tag_info(key, totals) for key, totals in looked.tags.items()])
+            for looked in self._look_at(self._folders.all())
+        ]
+
     def names(self) -> list[str]:
         """The names of all runs, sorted; no file is looked into."""
         return [folder.run for folder in self._folders.all()]

@@ -1,6 +1,6 @@
 """The paths that several old dialects share, and the only place that knows which of them are switched on.
 
-`GET /` is crayon's version, lapiz's health or a page for people, as its Accept header asks. `POST /data` is crayon's if the
+`GET /` is crayon's version, lapiz's health or the live page, as its Accept header asks. `POST /data` is crayon's if the
 body is a JSON string, and pastalog's if it is an object.
 """
 
@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope
 
 from tbbridge.errors import InvalidItem
 from tbbridge.server.dialects import Handler, add_route, always_400, plain, read_json
-from tbbridge.server.pages import page
+from tbbridge.server.live_page import LivePage
 from tbbridge.server.routes.backups import Backups
 from tbbridge.server.routes.crayon import Crayon
 from tbbridge.server.routes.lapiz import Lapiz
@@ -23,15 +23,6 @@ from tbbridge.wire import crayon, family, pastalog
 
 _HINT: Final = 'send {"modelName", "pointType", "pointValue", "globalStep"} for a point, or a name as a JSON string'
 
-_PAGE: Final = """\
-<h1>tbbridge</h1>
-<p>HTTP in, TensorBoard out. This is the bridge; TensorBoard itself usually listens on port 6006.</p>
-<ul>
-<li><a href="/docs">The HTTP interface</a>, and its <a href="/openapi.json">OpenAPI document</a></li>
-<li><a href="/api/v1/runs">The runs</a> in its log folder</li>
-<li>Health: <a href="/healthz">alive</a>, <a href="/readyz">ready</a>, <a href="/metrics">metrics</a></li>
-</ul>"""
-
 
 def add_routes(app: FastAPI, service: Service) -> None:
     """Add `/`, and the routes of all dialects that are switched on, to `app`."""
@@ -39,7 +30,9 @@ def add_routes(app: FastAPI, service: Service) -> None:
     backups = Backups(service)
     crayon_routes = Crayon(service, backups) if "crayon" in on else None
     lapiz_routes = Lapiz(service, backups, app.version) if "lapiz" in on else None
-    root = _Root(crayon_routes is not None, lapiz_routes)
+    live_page = LivePage(service)
+    live_page.add_routes(app)
+    root = _Root(live_page, crayon_routes is not None, lapiz_routes)
     add_route(app, "/", {"GET": root.answer, "HEAD": root.answer}, always_400)
     data: dict[str, Handler] = {}
     if crayon_routes is not None:
@@ -55,17 +48,18 @@ def add_routes(app: FastAPI, service: Service) -> None:
 class _Root:
     """`GET /`."""
 
-    def __init__(self, is_crayon: bool, lapiz_routes: Lapiz | None) -> None:
+    def __init__(self, live_page: LivePage, is_crayon: bool, lapiz_routes: Lapiz | None) -> None:
+        self._live_page = live_page
         self._is_crayon = is_crayon
         self._lapiz = lapiz_routes
 
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         accept = b",".join(value for name, value in scope["headers"] if name == b"accept").lower()
         if b"text/html" in accept:
-            return page("tbbridge", _PAGE)
+            return self._live_page.answer(scope)
         if self._lapiz is not None and (b"application/json" in accept or not self._is_crayon):
             return await self._lapiz.health(scope, receive)
-        return plain(crayon.VERSION) if self._is_crayon else page("tbbridge", _PAGE)
+        return plain(crayon.VERSION) if self._is_crayon else self._live_page.answer(scope)
 
 
 class _Data:

@@ -1,0 +1,156 @@
+// What the views of histograms, images, audio and texts share: a panel for each tag and run, read when it is seen.
+
+import { onTheme } from "./colors.js";
+import { Growing, fill, h, settled, shown } from "./dom.js";
+import { emptyState } from "./empty.js";
+import { model, onModel, shownRuns, tagsOf } from "./model.js";
+import { change, matcher, onChange, state } from "./state.js";
+
+const PANELS_AT_ONCE = 24;
+// A tag that gets a value more often is read again only so often.
+const AGAIN_MS = 500;
+
+export class Gallery {
+  /** `kind`: of the tags; `Panel`: made with (tag, run), has `element`, `read()`, and perhaps `drawn()` and `stop()`. */
+  constructor(view, kind, Panel) {
+    this.view = view;
+    this.kind = kind;
+    this.Panel = Panel;
+    this.panels = new Map();
+    this.filter = h("input", {
+      type: "search",
+      placeholder: "Filter tags (regular expression)",
+      "aria-label": "Filter tags by a regular expression",
+      value: state.tagFilter,
+      spellcheck: false,
+      on: { input: () => change({ tagFilter: this.filter.value }) },
+    });
+    this.toolbar = h("div", { class: "toolbar", role: "toolbar", "aria-label": "Tags" }, this.filter);
+    this.host = h("div", { class: `gallery ${view}` });
+    this.growing = new Growing(this.host, (item) => this.panelOf(item), PANELS_AT_ONCE);
+    this.seen = new IntersectionObserver((entries) => this.scrolled(entries), { rootMargin: "200px 0px" });
+    onChange((names) => ["tagFilter", "listed", "runFilter"].some((name) => names.has(name)) && this.update());
+    onModel((what) => what.has("tags") && this.update());
+    onTheme(() => this.panels.forEach((panel) => panel.isRead && panel.themed?.()));
+  }
+
+  attach(main) {
+    this.filter.value = state.tagFilter;
+    fill(main, this.toolbar, this.host);
+    this.update();
+  }
+
+  detach() {
+    for (const panel of this.panels.values()) panel.stop?.();
+    this.host.remove();
+  }
+
+  update() {
+    if (state.view !== this.view || !model.isLoaded) return;
+    const { matches, wrong } = matcher(state.tagFilter);
+    this.filter.classList.toggle("bad", Boolean(wrong));
+    const tags = tagsOf(this.kind);
+    const runs = shownRuns();
+    const items = [];
+    for (const tag of [...tags.keys()].filter(matches).sort()) for (const run of runs) if (tags.get(tag).has(run)) items.push({ tag, run, key: `${tag}\n${run}` });
+    this.toolbar.hidden = tags.size === 0;
+    const signature = items.map((item) => item.key).join("\n\n");
+    if (signature === this.signature && items.length) return;
+    this.signature = signature;
+    for (const [key, panel] of this.panels) if (!items.some((item) => item.key === key)) this.drop(key, panel);
+    if (items.length) this.growing.show(items);
+    else fill(this.host, tags.size ? h("p", { class: "dim none" }, "Nothing is shown: no tag or run matches.") : emptyState(this.kind));
+  }
+
+  drop(key, panel) {
+    panel.stop?.();
+    this.seen.unobserve(panel.element);
+    this.panels.delete(key);
+  }
+
+  panelOf({ tag, run, key }) {
+    let panel = this.panels.get(key);
+    if (panel === undefined) {
+      panel = new this.Panel(tag, run);
+      panel.element.dataset.key = key;
+      panel.again = settled(() => this.read(panel), AGAIN_MS);
+      this.panels.set(key, panel);
+    }
+    this.seen.observe(panel.element);
+    return panel.element;
+  }
+
+  scrolled(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const panel = this.panels.get(target.dataset.key);
+      if (panel === undefined) continue;
+      panel.isSeen = isIntersecting;
+      if (isIntersecting && !panel.isRead) this.read(panel);
+    }
+  }
+
+  async read(panel) {
+    panel.isRead = true;
+    panel.element.setAttribute("aria-busy", "true");
+    try {
+      await panel.read();
+      panel.element.classList.remove("failed");
+    } catch (error) {
+      panel.isRead = false;
+      panel.element.classList.add("failed");
+      panel.say?.(error.message);
+    } finally {
+      panel.element.removeAttribute("aria-busy");
+    }
+  }
+
+  summaries(summaries) {
+    for (const { tag, run } of summaries) {
+      const panel = this.panels.get(`${tag}\n${run}`);
+      if (panel === undefined) continue;
+      if (panel.isSeen) panel.again();
+      else panel.isRead = false;
+    }
+  }
+
+  gap() {
+    for (const panel of this.panels.values()) {
+      if (panel.isSeen) panel.again();
+      else panel.isRead = false;
+    }
+  }
+}
+
+/** The head of a panel: the tag, and the run with its colour. */
+export function panelHead(tag, run, swatch) {
+  return h("header", null, h("h3", { title: shown(tag) }, h("bdi", null, shown(tag))), h("p", { class: "of-run" }, swatch, h("bdi", null, shown(run))));
+}
+
+/** A slider over the steps of values. `onStep(i)` is called when another is chosen; follows the newest until the reader moves it. */
+export class StepSlider {
+  constructor(label, text, onStep) {
+    this.onStep = onStep;
+    this.text = text;
+    this.values = [];
+    this.range = h("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": `Step of ${label}`, on: { input: () => this.moved() } });
+    this.says = h("output", { class: "num" });
+    this.element = h("div", { class: "steps" }, this.range, this.says);
+  }
+
+  set(values) {
+    const wasLast = this.values.length === 0 || Number(this.range.value) === this.values.length - 1;
+    this.values = values;
+    this.range.max = Math.max(0, values.length - 1);
+    this.range.disabled = values.length < 2;
+    if (wasLast) this.range.value = this.range.max;
+    this.moved();
+  }
+
+  moved() {
+    const i = Number(this.range.value);
+    if (this.values[i] === undefined) return;
+    this.says.textContent = this.text(this.values[i]);
+    this.range.setAttribute("aria-valuetext", this.text(this.values[i]));
+    this.onStep(i);
+  }
+}
