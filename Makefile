@@ -11,7 +11,7 @@ TEST_WORKERS ?= 3
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-compose lint fuzz chaos audit bench proto lock clean
+.PHONY: help up test test-compose lint fuzz chaos audit bench bench-peers proto lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,8 +43,11 @@ audit: .venv/.installed-dev  ## look for known holes in what is installed (needs
 	$(BIN)/python -m pip freeze --exclude-editable | grep -v '^torch==' > .venv/audited.txt
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement .venv/audited.txt
 
-bench: .venv/.installed-dev  ## measure, and print the table of ratios
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: .venv/.installed-dev  ## measure all in five minutes, and write docs/benchmarks.md (ARGS=--quick to see that it works)
+	$(BIN)/python -m benchmarks all $(ARGS)
+
+bench-peers: .venv/.installed-dev  ## the same work with mlflow, trackio, wandb, aim, pastalog, TensorFlow (installed in .venv-peers)
+	$(BIN)/python -m benchmarks peers $(ARGS)
 
 proto: .venv/.installed-dev  ## make the committed protobuf code again from proto/
 	$(BIN)/protoc --proto_path=proto --python_out=src --pyi_out=src $$(cd proto && find . -name '*.proto' | sed 's|^\./||' | LC_ALL=C sort)
@@ -58,8 +61,8 @@ lock: .venv/.installed-dev  ## pin again, by version and hash, what the containe
 	echo 'tensorboard>=2.20' | $(LOCK) - --output-file docker/tensorboard.lock
 	echo 'hatchling>=1.27' | $(LOCK) - --output-file docker/build.lock
 
-clean:  ## remove .venv and the caches; never ./runs
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+clean:  ## remove .venv, .venv-peers and the caches; never ./runs
+	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 # --- the virtual environment ---------------------------------------------------------------------------------------------
 # One stamp file a set of packages, newer than pyproject.toml when the set is as it asks. Installed editable, so that

@@ -1,70 +1,74 @@
-"""One point by crayon's POST, each answered when it is on disk: `python -m benchmarks dialects`.
+"""One point by the requests of lapiz's, crayon's and pastalog's clients, each answered when it is on disk.
 
-crayon and lapiz send one point or one step a request, so what their users wait for is a request. lapiz's own server, which was
+Those clients send one point or one step a request, so what their users wait for is a request. lapiz's own server, which was
 Flask and TensorFlow and cannot be installed any more, was measured at 0.9 thousand requests a second over one connection on two
-cores; ours has to do three times as many while it journals each. The load comes from wrk, one connection and then sixteen.
+cores; ours is to do three times as many while it journals each.
 """
 
 from __future__ import annotations
 
-import shutil
-import statistics
-import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 
-from benchmarks.post import free_port, running, wrk
-from benchmarks.table import Row, print_table
+from benchmarks.bodies import JSON
+from benchmarks.load import Loaded, closed_loop, post
+from benchmarks.measure import Size, in_turns
+from benchmarks.results import Goal, Result, Row, Spread
+from benchmarks.servers import NO_OP, Server, bridge, floor
 
-ROUNDS = 3
 LAPIZ_SERVER = 900.0  # requests a second, one connection, two cores
-BODIES = {
-    "crayon": ("/data/scalars?xp=bench&name=loss", "[1501914380.78, 1, 0.5]"),
-    "lapiz": (
+REQUESTS = {
+    "crayon": post(b"[1501914380.78, 1, 0.5]", JSON, "/data/scalars?xp=bench&name=loss"),
+    "lapiz": post(
+        b'{"wall_time": 1501914380.78, "step": 1, "summaries": [{"tag": "accuracy", "type": "scalar", "value": 0.8}]}',
+        JSON,
         "/data/run/bench/summary",
-        '{"wall_time": 1501914380.78, "step": 1, "summaries": [{"tag": "accuracy", "type": "scalar", "value": 0.8}]}',
     ),
-    "pastalog": ("/data", '{"modelName": "bench", "pointType": "valid", "pointValue": 2.5, "globalStep": 1}'),
+    "pastalog": post(b'{"modelName": "bench", "pointType": "valid", "pointValue": 2.5, "globalStep": 1}', JSON, "/data"),
 }
-SCRIPT = """
-wrk.method = "POST"
-wrk.body = '%s'
-wrk.headers["Content-Type"] = "application/json"
-function done(summary, latency, requests)
-  local errors = summary.errors
-  local bad = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  io.write(string.format("result %%d %%d %%d %%d\\n", latency:percentile(50), latency:percentile(99), summary.requests, bad))
-end
-"""
 
 
-def run() -> list[Row]:
-    """Requests a second of each dialect beside those of lapiz's own server."""
-    if shutil.which("wrk") is None:
-        raise SystemExit("this benchmark needs the load generator wrk: apt-get install wrk (or brew install wrk)")
-    rows = []
+def run(size: Size) -> Result:
+    """Requests a second of each dialect."""
+    rounds, seconds = size.pick((1, 0.2), (3, 0.4), (3, 3.0))
+
+    def load(server: Server, request: bytes, connections: int) -> Loaded:
+        loaded = closed_loop(server, lambda _: request, connections, seconds=seconds)
+        loaded.check(200)
+        return loaded
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        port = free_port()
-        bridge = f"http://127.0.0.1:{port}"
-        serve = [sys.executable, "-m", "tbbridge.cli", "serve", "--logdir", str(folder / "runs"), "--port", str(port)]
-        with running(serve, bridge + "/healthz"):
-            request = urllib.request.Request(bridge + "/data", b'"bench"', {"Content-Type": "application/json"})
-            with urllib.request.urlopen(request):
+        with bridge(folder / "runs") as server, floor(NO_OP, folder) as no_op:
+            experiment = urllib.request.Request(f"{server.url}/data", b'"bench"', {"Content-Type": JSON})
+            with urllib.request.urlopen(experiment):
                 pass  # the experiment that crayon's points go to
-            for dialect, (path, body) in BODIES.items():
-                script = folder / f"{dialect}.lua"
-                script.write_text(SCRIPT % body)
-                measured = [wrk(bridge + path, script) for _ in range(ROUNDS)]
-                p50, p99, rate = (statistics.median(column) for column in zip(*measured, strict=True))
-                many = wrk(bridge + path, script, connections=16)[2]
-                note = f"p50 {p50:.0f} us, p99 {p99:.0f} us; {many:,.0f} a second over 16 connections; peer: lapiz's own server"
-                target = 3.0 if dialect == "crayon" else None
-                title = f"{dialect}: journalled one-point POST, one connection"
-                rows.append(Row(title, "requests/s", rate, LAPIZ_SERVER, rate / LAPIZ_SERVER, target, note))
-    return rows
-
-
-if __name__ == "__main__":
-    print_table(run())
+            works = {
+                f"{dialect} {connections}": lambda request=request, connections=connections: load(server, request, connections)
+                for dialect, request in REQUESTS.items()
+                for connections in (1, 16)
+            }
+            empty = post(b"{}", path="/no-op")
+            found = in_turns({"no-op": lambda: load(no_op, empty, 1), **works}, rounds, "dialects")
+    rows = []
+    for dialect in REQUESTS:
+        one, many = found[f"{dialect} 1"], found[f"{dialect} 16"]
+        p50, p99 = (Spread.of([loaded.percentile(percent) * 1e6 for loaded in one]).median for percent in (50, 99))
+        most = Spread.of([loaded.rate() for loaded in many]).median
+        note = f"p50 {p50:.0f} us, p99 {p99:.0f} us; {most:,.0f} a second over 16 connections"
+        ours = Spread.of([loaded.rate() for loaded in one])
+        title = f"{dialect}: one journalled point a request"
+        goal = Goal(3.0) if dialect == "crayon" else None
+        rows += [
+            Row(title, "requests/s", ours, Spread.one(LAPIZ_SERVER), "lapiz's own server, measured once", "more", goal, note),
+            Row(
+                title,
+                "requests/s",
+                ours,
+                Spread.of([loaded.rate() for loaded in found["no-op"]]),
+                "no-op FastAPI route, no disk",
+                "more",
+            ),
+        ]
+    return Result(rows)

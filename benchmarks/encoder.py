@@ -1,26 +1,39 @@
-"""The columnar encoder against tensorboardX, in one run: `python -m benchmarks.encoder`.
+"""The columnar encoder against tensorboardX, torch and the physical limit.
 
-Ours is the time from columns to framed bytes; theirs from the first `add_scalar` to the closed file. Rounds of both alternate,
-so that whatever else the machine does falls on both; the medians are compared.
+Ours is the time from columns to framed bytes; theirs from the first `add_scalar` to the closed file. The limit is memory and
+the disk's cache: a copy of the same bytes, and one buffered write of them; the ratio to these says which part of it is reached.
+`python -m benchmarks encoder_peers` compares with TensorFlow's own writer.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import os
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tensorboardX import SummaryWriter
+import tensorboardX
 
-from benchmarks.table import Row, print_table
+from benchmarks.measure import Size, in_turns, seconds
+from benchmarks.results import Goal, Result, Row, Spread
 from tbbridge.events.scalars import encode_scalars
 from tbbridge.model import ScalarColumns, TagName
 
 POINTS = 10_000
-ROUNDS = 7
-REPEATS = 20  # of ours within a round, where one takes less than a millisecond; their median counts
+# (name, tags, what tensorboardX's time is to be divided by)
+CASES = (
+    ("10,000 points of 1 tag", 1, 300.0),
+    ("100 tags of 100 points", 100, 100.0),
+    ("10,000 tags of 1 point", POINTS, None),
+)
+
+Make = Callable[[str], Any]
 
 
 def columns(tags: int, points: int) -> list[ScalarColumns]:
@@ -36,65 +49,74 @@ def columns(tags: int, points: int) -> list[ScalarColumns]:
     ]
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def writers() -> dict[str, Make]:
+    """The writers of event files that are installed beside us."""
+    found: dict[str, Make] = {"tensorboardX": tensorboardX.SummaryWriter}
+    with contextlib.suppress(ImportError):  # the result says so
+        found["torch"] = importlib.import_module("torch.utils.tensorboard").SummaryWriter
+    return found
 
 
-def write_with_tensorboardx(given: list[ScalarColumns]) -> None:
+def write_with(make: Make, given: list[ScalarColumns]) -> None:
     """Point after point, tags taking turns, as a training loop logs them."""
     rows = [(column.tag, column.values.tolist()) for column in given]
     with tempfile.TemporaryDirectory() as folder:
-        writer = SummaryWriter(folder)
+        writer = make(folder)
         for step in range(len(rows[0][1])):
             for tag, values in rows:
                 writer.add_scalar(tag, values[step], step)
         writer.close()
 
 
-def encode_point_by_point(given: list[ScalarColumns]) -> None:
-    described = {column.tag for column in given}
-    for column in given:
-        encode_scalars([column], described)
+def several(work: Callable[[], object], repeats: int) -> float:
+    """Seconds of one of them, where one takes less than a millisecond."""
+    return statistics.median(seconds(work) for _ in range(repeats))
 
 
-def compare(name: str, given: list[ScalarColumns], ours: Callable[[list[ScalarColumns]], object], target: float | None) -> Row:
+def limits_of(data: bytes, descriptor: int, repeats: int) -> dict[str, Callable[[], float]]:
+    """The same bytes copied in memory, and written to the disk's cache."""
+    source, target = np.frombuffer(data, np.uint8), np.empty(len(data), np.uint8)
+    return {
+        "memory copy": lambda: several(lambda: np.copyto(target, source), repeats),
+        "buffered write": lambda: several(lambda: os.pwrite(descriptor, data, 0), repeats),
+    }
+
+
+def compare(name: str, given: list[ScalarColumns], goal: float | None, size: Size) -> list[Row]:
     points = sum(len(column.values) for column in given)
-    ours(given)  # tables and caches are filled once in a process
-    our_times, peer_times = [], []
-    for _ in range(ROUNDS):
-        peer_times.append(seconds(lambda: write_with_tensorboardx(given)))
-        our_times.append(statistics.median(seconds(lambda: ours(given)) for _ in range(REPEATS)))
-    our_rate = points / statistics.median(our_times)
-    peer_rate = points / statistics.median(peer_times)
-    return Row(name, "points/s", our_rate, peer_rate, our_rate / peer_rate, target)
+    repeats = size.pick(3, 20)
+
+    def ours() -> bytes:
+        return bytes(encode_scalars(given, ()))
+
+    data = ours()  # tables and caches are filled once in a process
+    peers = writers()
+    with tempfile.TemporaryDirectory() as folder:
+        descriptor = os.open(Path(folder) / "limit", os.O_RDWR | os.O_CREAT)
+        try:
+            works: Mapping[str, Callable[[], float]] = {
+                "tbbridge": lambda: several(lambda: encode_scalars(given, ()), repeats),
+                **limits_of(data, descriptor, repeats),
+                **{peer: partial(seconds, partial(write_with, make, given)) for peer, make in peers.items()},
+            }
+            found = in_turns(works, size.pick(1, 4, 9), "encoder")
+        finally:
+            os.close(descriptor)
+    rates = {peer: Spread.of(times).inverse(points) for peer, times in found.items()}
+    note = f"{len(data) / points:.1f} bytes a point, {rates['tbbridge'].median * len(data) / points / 1e9:.2f} GB/s"
+    rows = []
+    for peer, rate in rates.items():
+        if peer != "tbbridge":
+            asked = Goal(goal) if goal is not None and peer == "tensorboardX" else None
+            rows.append(Row(f"encode {name}", "points/s", rates["tbbridge"], rate, peer, "more", asked, note))
+            note = ""
+    return rows
 
 
-def one_by_one() -> list[ScalarColumns]:
-    """One-point batches of one tag, as one-point requests bring them."""
-    (column,) = columns(1, POINTS)
-    assert column.steps is not None
-    assert column.wall_times is not None
-    return [
-        ScalarColumns(column.tag, column.values[i : i + 1], column.steps[i : i + 1], column.wall_times[i : i + 1])
-        for i in range(POINTS)
-    ]
-
-
-def run() -> list[Row]:
-    """Everything measured, for this table and for the one of all benchmarks."""
-
-    def encode(given: list[ScalarColumns]) -> object:
-        return encode_scalars(given, ())
-
-    return [
-        compare("encode 10,000 points of 1 tag", columns(1, POINTS), encode, 300),
-        compare("encode 100 tags of 100 points", columns(100, POINTS // 100), encode, 100),
-        compare("encode 10,000 tags of 1 point", columns(POINTS, 1), encode, None),
-        compare("encode 1 point, 10,000 times", one_by_one(), encode_point_by_point, None),
-    ]
-
-
-if __name__ == "__main__":
-    print_table(run())
+def run(size: Size) -> Result:
+    """Everything measured here."""
+    rows: list[Row] = []
+    for name, tags, goal in CASES:
+        rows += compare(name, columns(tags, POINTS // tags), goal, size)
+    missing = {} if "torch" in writers() else {"torch": "it is not installed beside us"}
+    return Result(rows, {}, missing)

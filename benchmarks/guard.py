@@ -1,20 +1,20 @@
-"""What it costs to let only the right ones in: a one-point POST with tokens and limits, and without (`... benchmarks guard`).
+"""What it costs to let only the right ones in: a one-point POST with tokens and limits, and without.
 
 The same bridge twice, in turns: as it is, with as many tokens as it takes, of which the last is sent; and with the checks of
-Host, Origin and token, the counts of requests by address and the bounds of connections taken out. Journalled, one connection,
-by wrk.
+Host, Origin and token, the counts of requests by address and the bounds of connections taken out. Journalled, one connection.
 """
 
 from __future__ import annotations
 
-import shutil
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.post import ROUNDS, SCRIPT, free_port, running, wrk
-from benchmarks.table import Row, print_table
+from benchmarks.bodies import JSON, ONE_POINT
+from benchmarks.load import closed_loop, post
+from benchmarks.measure import Size, in_turns
+from benchmarks.results import Goal, Result, Row, Spread
+from benchmarks.servers import HOST, Server, bridge, free_port, running
 from tbbridge import limits
 from tbbridge.server.tokens import Scope, new_token, store_tokens
 
@@ -36,32 +36,32 @@ with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
 """
 
 
-def run() -> list[Row]:
+def run(size: Size) -> Result:
     """Median latency with and without."""
-    if shutil.which("wrk") is None:
-        raise SystemExit("this benchmark needs the load generator wrk: apt-get install wrk (or brew install wrk)")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made = [new_token(f"token-{number}", frozenset({Scope.WRITE})) for number in range(limits.TOKENS_MAX)]
         store_tokens(folder / "tokens", [token for _, token in made])
-        script = folder / "post.lua"
-        script.write_text(SCRIPT + f'wrk.headers["Authorization"] = "Bearer {made[-1][0]}"\n')
-        ports = [str(free_port()) for _ in range(2)]
-        guarded, bare = (f"http://127.0.0.1:{port}" for port in ports)
-        serve = [sys.executable, "-m", "tbbridge.cli", "serve", "--logdir", str(folder / "guarded"), "--port", ports[0]]
-        serve += ["--tokens-file", str(folder / "tokens")]
-        measured: dict[str, list[float]] = {guarded: [], bare: []}
+        request = post(ONE_POINT, JSON, "/api/v1/write", f"Authorization: Bearer {made[-1][0]}")
+        port = free_port()
+        bare = [sys.executable, "-c", UNGUARDED, str(folder / "bare"), str(port)]
+
+        def p50_us(server: Server) -> float:
+            loaded = closed_loop(server, lambda _: request, 1, seconds=size.pick(0.2, 0.5, 2))
+            loaded.check(200)
+            return loaded.percentile(50) * 1e6
+
         with (
-            running(serve, guarded + "/healthz"),
-            running([sys.executable, "-c", UNGUARDED, str(folder / "bare"), ports[1]], bare + "/healthz"),
+            bridge(folder / "guarded", "--tokens-file", str(folder / "tokens")) as guarded,
+            running(bare, f"http://{HOST}:{port}/healthz") as process,
         ):
-            for number in range(2 * ROUNDS):
-                for url in (guarded, bare) if number % 2 else (bare, guarded):
-                    measured[url].append(wrk(url + "/api/v1/write", script)[0])
-    ours, floor = (statistics.median(measured[url]) for url in (guarded, bare))
-    note = f"{limits.TOKENS_MAX} tokens, the last one sent; the checks cost {ours - floor:.0f} us"
-    return [Row("one-point POST with tokens and limits, p50", "us", ours, floor, floor / ours, 0.9, note)]
-
-
-if __name__ == "__main__":
-    print_table(run())
+            unguarded = Server(port, process, folder / "bare")
+            works = {"with": lambda: p50_us(guarded), "without": lambda: p50_us(unguarded)}
+            p50_us(guarded)  # warm
+            p50_us(unguarded)
+            found = in_turns(works, size.pick(2, 7, 10), "guard")
+    ours, floor = Spread.of(found["with"]), Spread.of(found["without"])
+    note = f"{limits.TOKENS_MAX} tokens, the last one sent; the checks cost {ours.median - floor.median:.0f} us"
+    return Result(
+        [Row("one point with tokens and limits: p50", "us", ours, floor, "the same without", goal=Goal(0.9), note=note)]
+    )

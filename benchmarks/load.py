@@ -1,236 +1,323 @@
-"""What the benchmarks of a loaded bridge share: the bridge as a process that can be watched, and connections that cost little.
+"""The load: ready requests over many connections from one thread that costs little, since it runs on the bridge's own machine.
 
-The load comes from the same machine, so it has to be light: an asyncio protocol a connection, requests as ready bytes, of an
-answer only its status and its length. Times are taken from when a request was due, not from when a connection was free for it:
-otherwise a server that stalls would slow the load down and look quick.
+Closed loop: each connection sends its next request when the last one is answered; that finds the most a server can do. Open
+loop: requests are due at moments of their own, whatever the server does, and times count from when a request was due, not from
+when a connection was free for it. A server that stalls would otherwise slow the load down and look quick (coordinated
+omission). Of an answer only its status and its length are looked at.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-import subprocess
-import sys
+import select
+import socket
 import time
-import urllib.request
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-import uvloop
+import numpy as np
 
-from benchmarks.post import free_port
+from benchmarks.measure import percentile
+from benchmarks.servers import HOST, Server
 
-T = TypeVar("T")
+# Stands for a status: the answer did not come while it was waited for. Its seconds are those that it was waited for.
+UNANSWERED = -1
+BROKEN = 0  # stands for a status: the connection broke
+# How early a wait ends before a request is due; the rest is waited out awake, since the system's timers are as coarse as this.
+_EARLY_S = 80e-6
+_PER_ADDRESS = 500  # the connections come from several addresses, as those of many machines would
 
-HOST = "127.0.0.1"
-UNSENT = -1  # stands for a status: it waited for a free connection to the end
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-class Bridge(NamedTuple):
-    """A bridge that runs as a process of its own."""
-
-    port: int
-    process: subprocess.Popen[bytes]
-    logdir: Path
-
-    @property
-    def memory_bytes(self) -> int:
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * _PAGE_BYTES
-
-    @property
-    def most_memory_bytes(self) -> int:
-        """The most that it ever held."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
-
-    @property
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    @property
-    def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def metrics(self) -> dict[str, float]:
-        """What /metrics says now, by name and labels as they stand there."""
-        with urllib.request.urlopen(f"http://{HOST}:{self.port}/metrics", timeout=30) as answer:
-            lines = answer.read().decode().splitlines()
-        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+RequestOf = Callable[[int], bytes]
+OnAnswer = Callable[[int, int, float], None]  # connection, status, seconds since it was due
 
 
-@contextmanager
-def bridge(logdir: Path, *flags: str) -> Iterator[Bridge]:
-    """`tbbridge serve` on a free port, from when it takes points until the end of the block."""
-    port = free_port()
-    command = [sys.executable, "-m", "tbbridge.cli", "serve", "--logdir", str(logdir), "--port", str(port)]
-    process = subprocess.Popen([*command, "--log-level", "warning", *flags], stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        if not process.stdout.readline():  # the line that says where it listens
-            raise RuntimeError("the bridge ended at once; its log above says why")
-        yield Bridge(port, process, logdir)
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def post(body: bytes, content_type: str, path: str = "/api/v1/write") -> bytes:
+def post(body: bytes, content_type: str = "application/json", path: str = "/api/v1/write", *headers: str) -> bytes:
     """A whole request."""
-    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    lines = (
+        f"POST {path} HTTP/1.1",
+        f"Host: {HOST}",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(body)}",
+        *headers,
+    )
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode() + body
 
 
-class Answered(NamedTuple):
-    """One request that was answered (or not: status 0 is a connection that broke)."""
-
-    status: int
-    seconds: float  # since it was due
+def get(path: str, *headers: str) -> bytes:
+    """The same without a body."""
+    return "".join(f"{line}\r\n" for line in (f"GET {path} HTTP/1.1", f"Host: {HOST}", *headers, "")).encode()
 
 
-class Connection(asyncio.Protocol):
-    """One HTTP connection with one request under way at most."""
-
-    def __init__(self, done: Callable[[Connection, Answered], None]) -> None:
-        self._done = done
-        self._received = b""
-        self._due = 0.0
-        self._is_busy = False
-        self.is_open = True
-        self.transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self.transport = transport  # type: ignore[assignment] # uvloop's is one without saying so
-
-    def send(self, request: bytes, due: float) -> None:
-        self._due, self._is_busy = due, True
-        self.transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
-        if not found:
-            return
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        if len(body) >= length:
-            status = int(head[9:12])
-            self._received = b""
-            self._finish(status)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        self.is_open = False
-        if self._is_busy:
-            self._finish(0)
-
-    def _finish(self, status: int) -> None:
-        self._is_busy = False
-        self._done(self, Answered(status, time.perf_counter() - self._due))
-
-
-async def connect(bridge: Bridge, done: Callable[[Connection, Answered], None], address: str = HOST) -> Connection:
-    """`address`: whose connection it is; any of 127.0.0.0/8, of which each is an address of its own to the bridge."""
-    loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(lambda: Connection(done), HOST, bridge.port, local_addr=(address, 0))
-    return connection
-
-
-class Loaded(NamedTuple):
+@dataclass(slots=True)
+class Loaded:
     """What became of a load."""
 
-    answered: dict[int, list[float]]  # seconds of each request, by status
-    seconds: float
+    answered: dict[int, list[float]] = field(default_factory=dict)  # seconds of each request since it was due, by status
+    seconds: float = 0.0
+    late_s: list[float] = field(
+        default_factory=list
+    )  # of the generator itself: from when due to when sent, if a connection was free
 
-    def rate(self, status: int) -> float:
+    def add(self, status: int, seconds: float) -> None:
+        self.answered.setdefault(status, []).append(seconds)
+
+    def rate(self, status: int = 200) -> float:
         """Requests a second answered with `status`."""
         return len(self.answered.get(status, ())) / self.seconds
 
-    def percentile(self, status: int, percent: float) -> float:
+    def percentile(self, percent: float, status: int = 200) -> float:
         """Seconds within which `percent` of the requests answered with `status` were answered; 0 if none was."""
-        times = sorted(self.answered.get(status, ()))
-        return times[min(len(times) - 1, int(len(times) * percent / 100))] if times else 0.0
+        return percentile(self.answered.get(status, ()), percent)
 
     @property
     def counts(self) -> Counter[int]:
         return Counter({status: len(times) for status, times in self.answered.items()})
 
-
-async def closed_loop(bridge: Bridge, request: bytes, connections: int, seconds: float) -> Loaded:
-    """As many requests as `connections` get answered one after the other: the most that the bridge can do."""
-    answered: dict[int, list[float]] = {}
-    ends = time.perf_counter() + seconds
-    left = connections
-    over = asyncio.Event()
-
-    def done(connection: Connection, answer: Answered) -> None:
-        nonlocal left
-        answered.setdefault(answer.status, []).append(answer.seconds)
-        now = time.perf_counter()
-        if now < ends and connection.is_open:
-            connection.send(request, now)
-        else:
-            left -= 1
-            if not left:
-                over.set()
-
-    opened = [await connect(bridge, done) for _ in range(connections)]
-    started = time.perf_counter()
-    ends = started + seconds
-    for connection in opened:
-        connection.send(request, started)
-    await over.wait()
-    took = time.perf_counter() - started
-    for connection in opened:
-        connection.transport.close()
-    return Loaded(answered, took)
+    def check(self, *allowed: int) -> None:
+        """Nothing but these, or the numbers mean nothing."""
+        wrong = {status: count for status, count in self.counts.items() if status not in allowed}
+        if wrong:
+            raise RuntimeError(
+                f"answers that should not be: {wrong}, besides {self.counts.total() - sum(wrong.values())} others"
+            )
 
 
-async def open_loop(bridge: Bridge, request: bytes, rate: float, connections: int, seconds: float) -> Loaded:
-    """`rate` requests a second whatever the bridge does, over at most `connections`; when none is free they wait, and grow old.
+class _Connection:
+    """One HTTP connection with one request under way at most."""
 
-    The connections are of several addresses, as those of many machines would be.
-    """
-    answered: dict[int, list[float]] = {}
-    free: deque[Connection] = deque()
-    waiting: deque[float] = deque()  # when each was due
+    __slots__ = ("due", "is_busy", "is_open", "number", "received", "socket", "unsent", "wanted")
 
-    def done(connection: Connection, answer: Answered) -> None:
-        answered.setdefault(answer.status, []).append(answer.seconds)
-        if not connection.is_open:
+    def __init__(self, number: int, port: int) -> None:
+        self.number = number
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.bind((f"127.0.0.{2 + number // _PER_ADDRESS}", 0))
+        self.socket.connect((HOST, port))
+        self.socket.setblocking(False)
+        self.received = b""
+        self.wanted = 0  # bytes of the answer, once its head is there
+        self.unsent = memoryview(b"")
+        self.due = 0.0
+        self.is_busy = False
+        self.is_open = True
+
+
+class Answer(NamedTuple):
+    """One request that was answered."""
+
+    connection: _Connection
+    status: int
+    seconds: float
+
+
+class Connections:
+    """All connections of a load."""
+
+    def __init__(self, port: int, count: int) -> None:
+        self._epoll = select.epoll()
+        self.all = [_Connection(number, port) for number in range(count)]
+        self._by_fd = {connection.socket.fileno(): connection for connection in self.all}
+        for fd in self._by_fd:
+            self._epoll.register(fd, select.EPOLLIN)
+
+    def close(self) -> None:
+        self._epoll.close()
+        for connection in self.all:
+            connection.socket.close()
+
+    def send(self, connection: _Connection, request: bytes, due: float) -> None:
+        """Send it; the answer comes out of `wait`."""
+        connection.due, connection.is_busy = due, True
+        try:
+            sent = connection.socket.send(request)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # closed by the server meanwhile: `wait` finds out
             return
-        if waiting:
-            connection.send(request, waiting.popleft())
-        else:
-            free.append(connection)
+        if sent < len(request):
+            connection.unsent = memoryview(request)[sent:]
+            self._epoll.modify(connection.socket.fileno(), select.EPOLLIN | select.EPOLLOUT)
 
-    opened = [await connect(bridge, done, f"127.0.0.{2 + number // 500}") for number in range(connections)]
-    free.extend(opened)
-    started = time.perf_counter()
-    sent = 0
-    while (now := time.perf_counter()) < started + seconds:
-        due = int((now - started) * rate)
-        for number in range(sent, due):
-            at = started + number / rate
-            if free:
-                free.popleft().send(request, at)
+    def wait(self, timeout_s: float) -> Iterator[Answer]:
+        """What is answered within `timeout_s`: all that is there, as soon as something is."""
+        if timeout_s > 0:  # a wait on the epoll itself would be in whole milliseconds
+            select.select([self._epoll], [], [], timeout_s)
+        for fd, event in self._epoll.poll(0):
+            connection = self._by_fd[fd]
+            if event & select.EPOLLOUT:
+                self._send_more(connection)
+            if event & ~select.EPOLLOUT:
+                status = self._receive(connection)
+                if status is not None:
+                    connection.is_busy = False
+                    yield Answer(connection, status, time.perf_counter() - connection.due)
+
+    def _send_more(self, connection: _Connection) -> None:
+        try:
+            connection.unsent = connection.unsent[connection.socket.send(connection.unsent) :]
+        except OSError:
+            return
+        if not connection.unsent:
+            self._epoll.modify(connection.socket.fileno(), select.EPOLLIN)
+
+    def _receive(self, connection: _Connection) -> int | None:
+        """The status of a whole answer, or None while it is not there."""
+        try:
+            data = connection.socket.recv(1 << 20)
+        except BlockingIOError:
+            return None
+        except OSError:
+            data = b""
+        if not data:
+            self._epoll.unregister(connection.socket.fileno())
+            connection.is_open = False
+            return BROKEN if connection.is_busy else None
+        received = connection.received + data if connection.received else data
+        if not connection.wanted:
+            head, found, _ = received.partition(b"\r\n\r\n")
+            if found:
+                length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+                connection.wanted = len(head) + 4 + int(length)
+        if not connection.wanted or len(received) < connection.wanted:
+            connection.received = received
+            return None
+        connection.received, connection.wanted = b"", 0
+        return int(received[9:12])
+
+
+@contextmanager
+def connected(server: Server, count: int) -> Iterator[Connections]:
+    """`count` connections, closed at the end of the block."""
+    connections = Connections(server.port, count)
+    try:
+        yield connections
+    finally:
+        connections.close()
+
+
+def closed_loop(
+    server: Server,
+    request_of: RequestOf,
+    connections: int,
+    *,
+    seconds: float | None = None,
+    count: int | None = None,
+    on_answer: OnAnswer | None = None,
+) -> Loaded:
+    """As many requests as get answered one after the other on each connection, for `seconds` or until `count` were sent.
+
+    `request_of` is given the number of the connection that is free.
+    """
+    loaded = Loaded()
+    with connected(server, connections) as opened:
+        started = time.perf_counter()
+        ends = started + (seconds if seconds is not None else float("inf"))
+        sent = under_way = 0
+        for connection in opened.all if count is None else opened.all[:count]:
+            opened.send(connection, request_of(connection.number), time.perf_counter())
+            sent += 1
+            under_way += 1
+        while under_way:
+            for connection, status, took in opened.wait(1.0):
+                loaded.add(status, took)
+                if on_answer is not None:
+                    on_answer(connection.number, status, took)
+                now = time.perf_counter()
+                if connection.is_open and now < ends and (count is None or sent < count):
+                    opened.send(connection, request_of(connection.number), now)
+                    sent += 1
+                else:
+                    under_way -= 1
+        loaded.seconds = time.perf_counter() - started
+    return loaded
+
+
+def poisson(rate: float, seconds: float, seed: int = 0) -> list[float]:
+    """When requests are due, in seconds from the start, as strangers send them: at random, `rate` a second on average."""
+    count = max(1, int(rate * seconds))
+    gaps = np.random.default_rng(seed).exponential(1 / rate, count)
+    return [at for at in np.cumsum(gaps).tolist() if at < seconds] or [0.0]
+
+
+def evenly(rate: float, seconds: float) -> list[float]:
+    """The same at equal distances."""
+    return [number / rate for number in range(int(rate * seconds))]
+
+
+def open_loop(
+    server: Server,
+    request_of: RequestOf,
+    due: Sequence[float],
+    connections: int,
+    *,
+    grace_s: float = 1.0,
+    in_turn: bool = False,
+    on_answer: OnAnswer | None = None,
+) -> Loaded:
+    """Requests at the moments `due`, in seconds from the start, over whatever connection is free; when none is they grow old.
+
+    `in_turn`: each belongs to the connection whose turn it is, and waits for that one. Answers are waited for until `grace_s`
+    after the last moment; what is still missing then counts as UNANSWERED, at the age that it has.
+    """
+    loaded = Loaded()
+    with connected(server, connections) as opened:
+        free = deque(opened.all)
+        shared: deque[float] = deque()
+        own: list[deque[float]] = [deque() for _ in opened.all] if in_turn else []
+        started = time.perf_counter()
+        last = started + due[-1]
+        number, total = 0, len(due)
+        under_way = 0
+
+        def send(connection: _Connection, at: float) -> None:
+            nonlocal under_way
+            under_way += 1
+            opened.send(connection, request_of(connection.number), at)
+
+        while True:
+            now = time.perf_counter()
+            while number < total and (at := started + due[number]) <= now:
+                if in_turn:
+                    connection = opened.all[number % connections]
+                    is_free = connection.is_open and not connection.is_busy
+                else:
+                    is_free = bool(free)
+                    connection = free.popleft() if free else opened.all[0]
+                if is_free:
+                    loaded.late_s.append(now - at)
+                    send(connection, at)
+                elif in_turn:
+                    own[connection.number].append(at)
+                else:
+                    shared.append(at)
+                number += 1
+                now = time.perf_counter()
+            if number < total:
+                wait_s = max(0.0, started + due[number] - now - _EARLY_S)
+            elif not under_way or now > last + grace_s:
+                break
             else:
-                waiting.append(at)
-        sent = due
-        await asyncio.sleep(0.001)
-    took = time.perf_counter() - started
-    result = Loaded({status: list(times) for status, times in answered.items()}, took)
-    if waiting:
-        result.answered[UNSENT] = [time.perf_counter() - due for due in waiting]
-    for connection in opened:
-        connection.transport.abort()
-    return result
-
-
-def run_loop(work: Coroutine[Any, Any, T]) -> T:
-    """`work` on the quickest loop there is: what measures must not be what is measured."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+                wait_s = last + grace_s - now
+            for connection, status, took in opened.wait(wait_s):
+                under_way -= 1
+                loaded.add(status, took)
+                if on_answer is not None:
+                    on_answer(connection.number, status, took)
+                if not connection.is_open:
+                    continue
+                waiting = own[connection.number] if in_turn else shared
+                if waiting:
+                    send(connection, waiting.popleft())
+                elif not in_turn:
+                    free.append(connection)
+        now = time.perf_counter()
+        for left in (*own, shared):
+            for at in left:
+                loaded.add(UNANSWERED, now - at)
+        for connection in opened.all:
+            if connection.is_busy:
+                loaded.add(UNANSWERED, now - connection.due)
+        loaded.seconds = max(now, last) - started
+    return loaded

@@ -1,31 +1,30 @@
-"""Reading back, against TensorBoard's own readers and a route that does nothing: `python -m benchmarks.reading`.
+"""Reading back, against TensorBoard's own readers and a route that does nothing.
 
 One event file of a million points of one tag. Ours is the time from a new `Catalog` to numpy arrays, every CRC checked.
 TensorBoard's Python reader is `EventAccumulator` told to keep all scalars, from `Reload` on; it is measured once, as it takes
 long. Its data server is the stock binary with `--reload once`, in its fastest settings (it keeps 1,000 points a tag and checks
 no CRC); what counts is the load cycle as it logs it itself, without the start of the process. Medians of rounds that alternate.
 
-The list is `GET /api/v1/runs` with 10,000 runs, beside the no-op route of `post.py`, with the same client: wrk, one connection.
+The list is `GET /api/v1/runs` with 10,000 runs, beside the no-op route of `post.py`, with the same client over one connection.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-import statistics
 import subprocess
-import sys
 import tempfile
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tensorboard_data_server
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from benchmarks.encoder import seconds
-from benchmarks.post import NO_OP, SCRIPT, free_port, running, wrk
-from benchmarks.table import Row, print_table
+from benchmarks.load import closed_loop, get, post
+from benchmarks.measure import Size, in_turns, seconds
+from benchmarks.results import Goal, Result, Row, Spread
+from benchmarks.servers import NO_OP, Server, bridge, floor
 from tbbridge.events.encode import encode_run
 from tbbridge.events.summaries import encode_file_start
 from tbbridge.model import RunBatch, ScalarColumns, run_name, tag_name
@@ -33,13 +32,9 @@ from tbbridge.store.candles import candlesticks
 from tbbridge.store.catalog import Catalog
 from tbbridge.store.series import Series
 
-POINTS = 1_000_000
 BINS = 500
-RUNS = 10_000
-ROUNDS = 5
 TAG = tag_name("train/loss")
 NAME = "events.out.tfevents.1700000000.benchmark.1.0"
-GET = SCRIPT.replace('wrk.method = "POST"', 'wrk.method = "GET"')
 _UNITS_S = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
@@ -77,77 +72,90 @@ def data_server_load_s(logdir: Path) -> float:
         process.communicate()  # closes its stdin, which ends it
 
 
-def with_event_accumulator(folder: Path) -> None:
+def with_event_accumulator(folder: Path, points: int) -> None:
     accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     accumulator.Reload()
-    assert len(accumulator.Scalars(TAG)) == POINTS
+    assert len(accumulator.Scalars(TAG)) == points
 
 
-def with_catalog(logdir: Path) -> Series:
+def with_catalog(logdir: Path, points: int) -> Series:
     series = Catalog(logdir).series("r", TAG)
-    assert len(series) == POINTS
+    assert len(series) == points
     return series
 
 
-def one_tag(logdir: Path) -> list[Row]:
-    run = logdir / "r"
-    run.mkdir(parents=True)
-    (run / NAME).write_bytes(event_file(POINTS))
-    series = with_catalog(logdir)
+def one_tag(folder: Path, size: Size) -> list[Row]:
+    points, few = size.pick((20_000, 5_000), (1_000_000, 200_000), (1_000_000, 1_000_000))
+    logdir, small = folder / "one", folder / "few"
+    for place, count in ((logdir, points), (small, few)):
+        (place / "r").mkdir(parents=True)
+        (place / "r" / NAME).write_bytes(event_file(count))
+    series = with_catalog(logdir, points)
     candlesticks(series, BINS)
-    measured: dict[str, list[float]] = {"ours": [], "server": [], "candles": [], "both": []}
-    for _ in range(ROUNDS):
-        measured["server"].append(data_server_load_s(logdir))
-        measured["ours"].append(seconds(lambda: with_catalog(logdir)))
-        measured["candles"].append(seconds(lambda: candlesticks(series, BINS)))
-        measured["both"].append(seconds(lambda: candlesticks(with_catalog(logdir), BINS)))
-    ours, server, candles, both = (statistics.median(measured[key]) for key in ("ours", "server", "candles", "both"))
-    python = seconds(lambda: with_event_accumulator(run))
+    rounds = size.pick(1, 5)
+    works: dict[str, Callable[[], float]] = {
+        "server": lambda: data_server_load_s(logdir),
+        "ours": lambda: seconds(lambda: with_catalog(logdir, points)),
+        "candles": lambda: seconds(lambda: candlesticks(series, BINS)),
+        "both": lambda: seconds(lambda: candlesticks(with_catalog(logdir, points), BINS)),
+    }
+    found = {name: Spread.of(times) for name, times in in_turns(works, rounds, "reading a series").items()}
+    ours, server, candles, both = (found[name] for name in ("ours", "server", "candles", "both"))
+    theirs: dict[str, Callable[[], float]] = {
+        "python": lambda: seconds(lambda: with_event_accumulator(small / "r", few)),
+        "ours": lambda: seconds(lambda: with_catalog(small, few)),
+    }
+    # It takes ten seconds for a million, and as long for each point of a part: both read the smaller file here.
+    slow = {name: Spread.of(times) for name, times in in_turns(theirs, size.pick(1, 2), "reading with Python").items()}
+    whole = slow["python"].times(points / few)
+    million = f"{points:,} points"
     return [
-        Row("1 M points, file to arrays, and EventAccumulator", "s", ours, python, python / ours, 10),
-        Row("1 M points, file to arrays, and the data server", "s", ours, server, server / ours, 1.0),
-        Row(f"1 M points to {BINS} candlesticks, and the server's load", "s", candles, server, server / candles, 10),
-        Row(f"file to {BINS} candlesticks, and EventAccumulator", "s", both, python, python / both, 10),
+        Row(f"{few:,} points, file to arrays", "s", slow["ours"], slow["python"], "EventAccumulator", goal=Goal(10.0)),
+        Row(f"{million}, file to arrays", "s", ours, server, "the Rust data server", goal=Goal(1.0)),
+        Row(f"{million} to {BINS} candlesticks", "s", candles, server, "the Rust data server's load", goal=Goal(10.0)),
+        Row(
+            f"file of {million} to {BINS} candlesticks",
+            "s",
+            both,
+            whole,
+            "EventAccumulator's load, by the point",
+            goal=Goal(10.0),
+        ),
     ]
 
 
-def list_of_runs(folder: Path) -> list[Row]:
-    logdir = folder / "many"
+def list_of_runs(folder: Path, size: Size) -> list[Row]:
+    logdir, runs = folder / "many", size.pick(100, 10_000)
     content = event_file(3)
-    for number in range(RUNS):
+    for number in range(runs):
         run = logdir / f"group{number // 100}" / f"run{number}"
         run.mkdir(parents=True)
         (run / NAME).write_bytes(content)
-    post, get = folder / "post.lua", folder / "get.lua"
-    post.write_text(SCRIPT)
-    get.write_text(GET)
-    packed = folder / "packed.lua"
-    packed.write_text('wrk.headers["Accept-Encoding"] = "gzip"\n' + GET)
-    no_op, bridge = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-    serve = [sys.executable, "-m", "tbbridge.cli", "serve", "--logdir", str(logdir), "--port", bridge.rsplit(":")[-1]]
-    measured: dict[str, list[float]] = {"no-op": [], "list": [], "packed": []}
-    with running([sys.executable, "-c", NO_OP, no_op.rsplit(":")[-1]], no_op), running(serve, bridge + "/healthz"):
-        with urllib.request.urlopen(bridge + "/api/v1/runs") as answer:  # the first one reads all files
-            size = len(answer.read())
-        for _ in range(ROUNDS):
-            measured["no-op"].append(wrk(no_op + "/no-op", post)[0])
-            measured["list"].append(wrk(bridge + "/api/v1/runs", get)[0])
-            measured["packed"].append(wrk(bridge + "/api/v1/runs", packed)[0])
-    listed, small, empty = (statistics.median(measured[key]) for key in ("list", "packed", "no-op"))
-    note = f"{size / 1e6:.1f} MB of JSON, which wrk reads 8 KiB at a time; {listed / empty:.1f} no-op requests, 10 are allowed"
+
+    def p50_us(server: Server, request: bytes) -> float:
+        loaded = closed_loop(server, lambda _: request, 1, seconds=size.pick(0.1, 0.5))
+        loaded.check(200)
+        return loaded.percentile(50) * 1e6
+
+    with bridge(logdir) as server, floor(NO_OP, folder) as no_op:
+        with urllib.request.urlopen(f"{server.url}/api/v1/runs") as answer:  # the first one reads all files
+            length = len(answer.read())
+        works = {
+            "no-op": lambda: p50_us(no_op, post(b"{}", path="/no-op")),
+            "list": lambda: p50_us(server, get("/api/v1/runs")),
+            "packed": lambda: p50_us(server, get("/api/v1/runs", "Accept-Encoding: gzip")),
+        }
+        found = {name: Spread.of(times) for name, times in in_turns(works, size.pick(1, 4), "listing runs").items()}
+    ten, against = found["no-op"].times(10), "10 requests to a no-op FastAPI route"
+    title = f"list of {runs:,} runs, warm: p50"
+    note = f"{length / 1e6:.1f} MB of JSON"
     return [
-        Row("list of 10,000 runs, warm, p50, and 10 no-ops", "us", listed, 10 * empty, 10 * empty / listed, 1.0, note),
-        Row("the same for a client that takes gzip", "us", small, 10 * empty, 10 * empty / small, 1.0),
+        Row(title, "us", found["list"], ten, against, goal=Goal(1.0), note=note),
+        Row(f"{title}, for a client that takes gzip", "us", found["packed"], ten, against, goal=Goal(1.0)),
     ]
 
 
-def run() -> list[Row]:
-    """Everything measured, for this table and for the one of all benchmarks."""
-    if shutil.which("wrk") is None:
-        raise SystemExit("this benchmark needs the load generator wrk: apt-get install wrk (or brew install wrk)")
+def run(size: Size) -> Result:
+    """Everything measured here."""
     with tempfile.TemporaryDirectory() as name:
-        return [*one_tag(Path(name) / "one"), *list_of_runs(Path(name))]
-
-
-if __name__ == "__main__":
-    print_table(run())
+        return Result([*one_tag(Path(name), size), *list_of_runs(Path(name), size)])

@@ -1,6 +1,6 @@
-"""How fast a start gets through its journal: `python -m benchmarks replay`.
+"""How fast a start gets through its journal.
 
-A bridge that was killed with a journal of a gigabyte, all in one segment sixteen times as long as usual, is opened again: every
+A bridge that was killed with a long journal (`--long`: a gigabyte), all in one segment, is opened again: every
 entry is read twice (once for what became of files, once to play it), encoded, and compared with the event files, which it finds
 whole, as after a kill -9, or half, as a machine that went down may leave them. What a column costs hardly depends on its
 length, so batches of long columns (20 tags with 500 points each) replay faster than those of short ones (20 tags with 50).
@@ -17,30 +17,30 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.table import Row, print_table
+from benchmarks.measure import Size
+from benchmarks.results import Goal, Result, Row, Spread
 from tbbridge.limits import MiB
 from tbbridge.model import STATE_FOLDER, Batch, RunBatch, ScalarColumns, run_name, tag_name
 from tbbridge.pipeline.door import Ack
 from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
 
-JOURNAL_BYTES = int(os.environ.get("REPLAY_MIB", "1024")) * MiB
-TARGET_MIB_PER_S = 100.0
+GOAL_MIB_PER_S = 100.0
 RUNS, TAGS = 50, 20
 
 
-def settings(logdir: Path) -> PipelineSettings:
-    return PipelineSettings(logdir=logdir, segment_bytes=JOURNAL_BYTES + 32 * MiB)
+def settings(logdir: Path, journal_bytes: int) -> PipelineSettings:
+    return PipelineSettings(logdir=logdir, segment_bytes=journal_bytes + 32 * MiB)
 
 
-async def fill(logdir: Path, points: int) -> None:
+async def fill(logdir: Path, journal_bytes: int, points: int) -> None:
     """Write the journal and its event files, and die without a checkpoint, as by kill -9."""
     import numpy as np
 
-    pipeline = await Pipeline.open(settings(logdir))
+    pipeline = await Pipeline.open(settings(logdir, journal_bytes))
     tags = [tag_name(f"train/metric-{tag}") for tag in range(TAGS)]
     values = np.random.default_rng(1).random(points)
     turn = 0
-    while pipeline.stats.journal_bytes < JOURNAL_BYTES:
+    while pipeline.stats.journal_bytes < journal_bytes:
         steps = np.arange(turn * points, (turn + 1) * points)
         columns = tuple(ScalarColumns(tag, values, steps, np.full(points, 1.7e9 + turn)) for tag in tags)
         batches = [Batch((RunBatch(run_name(f"run-{run}"), columns),), f"writer-{run}", turn + 1) for run in range(RUNS)]
@@ -49,51 +49,54 @@ async def fill(logdir: Path, points: int) -> None:
     os._exit(0)
 
 
-async def start(logdir: Path) -> None:
+async def start(logdir: Path, journal_bytes: int) -> None:
     """Open the folder and say how long it took and how many batches it replayed."""
     started = time.perf_counter()
-    pipeline = await Pipeline.open(settings(logdir))
+    pipeline = await Pipeline.open(settings(logdir, journal_bytes))
     took = time.perf_counter() - started
     print(took, pipeline.stats.replayed_batches, flush=True)
     os._exit(0)
 
 
-def child(work: str, logdir: Path, *more: str) -> str:
-    command = [sys.executable, "-m", "benchmarks.replay", work, str(logdir), *more]
+def child(work: str, logdir: Path, journal_bytes: int, *more: str) -> str:
+    command = [sys.executable, "-m", "benchmarks.replay", work, str(logdir), str(journal_bytes), *more]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def measure(logdir: Path, points: int, target: float | None) -> list[Row]:
-    child("fill", logdir, str(points))
+def measure(logdir: Path, journal_bytes: int, points: int, goal: Goal | None) -> Row:
+    child("fill", logdir, journal_bytes, str(points))
     events = sum(path.stat().st_size for path in logdir.rglob("*tfevents*"))
     kept = logdir.with_name("kept")
     shutil.copytree(logdir / STATE_FOLDER, kept)
-    whole_s, replayed = map(float, child("start", logdir).split())
+    whole_s, replayed = map(float, child("start", logdir, journal_bytes).split())
     shutil.rmtree(logdir / STATE_FOLDER)
     kept.rename(logdir / STATE_FOLDER)
     for path in logdir.rglob("*tfevents*"):
         os.truncate(path, path.stat().st_size // 2)
-    half_s = float(child("start", logdir).split()[0])
-    note = f"{whole_s:.1f} s for {replayed:,.0f} batches and {events / MiB:,.0f} MiB of event files; half gone: {half_s:.1f} s"
-    rate = JOURNAL_BYTES / MiB / whole_s
-    ratio = rate / TARGET_MIB_PER_S
-    return [Row(f"replay, columns of {points} points", "MiB/s", rate, TARGET_MIB_PER_S, ratio, target, note)]
+    half_s = float(child("start", logdir, journal_bytes).split()[0])
+    note = (
+        f"{journal_bytes / MiB:,.0f} MiB of journal, {replayed:,.0f} batches, {events / MiB:,.0f} MiB of event files: "
+        f"{whole_s:.1f} s; with half of their bytes gone {half_s:.1f} s"
+    )
+    rate = Spread.one(journal_bytes / MiB / whole_s)
+    return Row(f"replay, columns of {points} points", "MiB/s", rate, better="more", goal=goal, note=note)
 
 
-def run() -> list[Row]:
+def run(size: Size) -> Result:
     """MiB of journal a second."""
+    journal_bytes = size.pick(8, 128, 1024) * MiB
     rows = []
-    for points, target in ((500, 1.0), (50, None)):
+    for points, goal in ((500, Goal(GOAL_MIB_PER_S, "ours")), (50, None)):
         with tempfile.TemporaryDirectory() as name:
-            rows += measure(Path(name) / "runs", points, target)
-    return rows
+            rows.append(measure(Path(name) / "runs", journal_bytes, points, goal))
+    return Result(rows)
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["fill", where, points]:
-            asyncio.run(fill(Path(where), int(points)))
-        case ["start", where]:
-            asyncio.run(start(Path(where)))
+        case ["fill", where, bytes_, points]:
+            asyncio.run(fill(Path(where), int(bytes_), int(points)))
+        case ["start", where, bytes_]:
+            asyncio.run(start(Path(where), int(bytes_)))
         case _:
-            print_table(run())
+            sys.exit("these are steps of `python -m benchmarks replay`")
