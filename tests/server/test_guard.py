@@ -170,6 +170,8 @@ async def test_a_page_of_an_allowed_origin_may_ask_with_a_token(guarded: httpx.A
     assert preflight.status_code == 204
     assert "DELETE" in preflight.headers["access-control-allow-methods"]
     assert "authorization" in preflight.headers["access-control-allow-headers"]
+    assert preflight.headers["access-control-allow-origin"] == "https://dash.example.org"
+    assert preflight.headers["x-request-id"]
     answer = await guarded.get("/api/v1/runs", headers={**origin, **bearer(READER)})
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "https://dash.example.org"
@@ -179,6 +181,24 @@ async def test_a_page_of_an_allowed_origin_may_ask_with_a_token(guarded: httpx.A
         "/api/v1/runs", headers={"origin": "https://evil.org", "access-control-request-method": "GET"}
     )
     assert other.status_code == 403
+
+
+async def test_no_answer_may_be_taken_for_a_page(guarded: httpx.AsyncClient) -> None:
+    """Tables and messages hold names that strangers chose; only stored bytes and archives forbade browsers to guess."""
+    named = {"runs": [{"run": "a", "scalars": [{"tag": "<script>alert(1)</script>", "values": [1]}]}]}
+    asked = [await guarded.post("/api/v1/write", json=named, headers=bearer(WRITER))]
+    for path in ("runs", "export?run=a", "scalars?run=a&tag=<script>alert(1)</script>&format=csv", "scalars?run=<b>&tag=x"):
+        asked.append(await guarded.get(f"/api/v1/{path}", headers=bearer(READER)))  # noqa: PERF401 - one after the other
+    asked += [await guarded.get("/docs"), await guarded.get("/metrics"), await guarded.get("/healthz")]
+    assert [answer.status_code for answer in asked] == [200, 200, 200, 200, 404, 200, 401, 200]
+    assert [answer.headers.get_list("x-content-type-options") for answer in asked] == [["nosniff"]] * len(asked)
+
+
+async def test_a_stranger_is_not_told_where_the_log_folder_is(guarded: httpx.AsyncClient, tmp_path: Path) -> None:
+    """The old clients' /health is open to anybody, and named the folder with the path above it."""
+    for path in ("/health", "/"):
+        answer = await guarded.get(path, headers={"accept": "application/json"})
+        assert answer.json()["tensorboard"]["logdir"] == tmp_path.name
 
 
 async def test_a_refused_request_is_answered_before_its_body_is_read(guarded: httpx.AsyncClient) -> None:

@@ -50,13 +50,11 @@ class _AnyName(Convertor[str]):
 register_url_convertor("anyname", _AnyName())
 
 _TEXT: Final = b"text/plain; charset=utf-8"
-# A message quotes names that strangers chose; no browser may take it for anything but text.
-_NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
 
 
 def plain(text: str, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
     """One line of text."""
-    return Answer(text.encode(errors="replace"), _TEXT, status, [_NO_SNIFFING, *headers])
+    return Answer(text.encode(errors="replace"), _TEXT, status, [*headers])
 
 
 def always_400(error: TBBridgeError) -> Answer:

@@ -18,7 +18,7 @@ from tbbridge.server import request_ids
 from tbbridge.server.answers import form_of_scope, problem, raw_problem
 from tbbridge.server.bodies import SenderGone
 from tbbridge.server.connections import RequestsUnderWay, client_of
-from tbbridge.server.guard import Denials, Guard, Headers, preflight_answer
+from tbbridge.server.guard import PREFLIGHT_ANSWER, Denials, Guard, Headers
 from tbbridge.server.service import BEGAN, Direct
 from tbbridge.server.totals import RequestTotals
 
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 # nginx's number for a sender that went away before it was answered; it is counted, never sent.
 _SENDER_GONE = 499
+# Answers quote names that strangers chose; no browser may take one for anything but what its type says.
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _STOPPED = (
     "the bridge is shutting down, and did not finish this request in time; send it again when it is back "
     "(with writer and seq nothing is written twice)"
@@ -76,7 +78,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), own, *(added or ())]}
+                message = {**message, "headers": [*message.get("headers", ()), own, _NO_SNIFFING, *(added or ())]}
             await send(message)
 
         try:
@@ -86,8 +88,7 @@ class Edge:
             if note.report is not None:
                 self.totals.take_report(note.report)
             if added is not None and scope["method"] == "OPTIONS":
-                await _preflight(send, added)
-                status = 204
+                await _preflight(counting_send)
             elif (found := self.direct.get((scope["method"], scope["path"]))) is not None:
                 scope["route"] = found
                 await found.direct(scope, receive, counting_send)
@@ -123,8 +124,8 @@ class Edge:
                 log.debug("%s %s answered with %d after %.1f ms", method, _route(scope), status, took * 1000)
 
 
-async def _preflight(send: Send, allowed: Headers) -> None:
-    await send({"type": "http.response.start", "status": 204, "headers": preflight_answer(allowed)})
+async def _preflight(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT_ANSWER})
     await send({"type": "http.response.body", "body": b""})
 
 

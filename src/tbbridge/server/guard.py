@@ -36,7 +36,13 @@ _OPEN: Final = frozenset(
 _LOOKING: Final = frozenset({"GET", "HEAD"})
 # What a browser asks before a page of another origin may send what a form could not.
 _PREFLIGHT: Final = b"access-control-request-method"
-_PREFLIGHT_SECONDS: Final = b"600"
+# What lets a page of an allowed origin send what it wants to, besides the headers that `Guard.check` gives.
+PREFLIGHT_ANSWER: Final = (
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, DELETE"),
+    (b"access-control-allow-headers", b"authorization, content-type, content-encoding, last-event-id"),
+    (b"access-control-max-age", b"600"),
+    (b"content-length", b"0"),
+)
 
 
 def scope_of(method: str, path: str) -> Scope | None:
@@ -149,17 +155,6 @@ class Denials:
         more = self._unsaid.pop(error.code, 0)
         others = f"; {more} more like it since the last such line" if more else ""
         log.warning("refused a %s of %s: %s%s", method, client or "an unknown address", error.message, others)
-
-
-def preflight_answer(allowed: Headers) -> Headers:
-    """The headers that let a page of an allowed origin send what it wants to."""
-    return [
-        *allowed,
-        (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, DELETE"),
-        (b"access-control-allow-headers", b"authorization, content-type, content-encoding, last-event-id"),
-        (b"access-control-max-age", _PREFLIGHT_SECONDS),
-        (b"content-length", b"0"),
-    ]
 
 
 def _host_name(host: str) -> str:

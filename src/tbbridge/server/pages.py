@@ -39,7 +39,6 @@ nav ul { columns: 20rem; list-style: none; padding: 0; }
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest())
 SHARED_HEADERS: Final = [
-    (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),  # frame-ancestors, for browsers that do not know it
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),

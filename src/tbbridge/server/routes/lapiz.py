@@ -44,8 +44,10 @@ class Lapiz:
         """What lapiz's client looks at before it works: the version has to be its own, in major and minor."""
         host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "127.0.0.1")
         name = host[: host.rindex("]") + 1] if "]" in host else host.partition(":")[0]
+        logdir = self._service.settings.logdir.absolute()
+        # Where there are tokens, anybody may still ask this, and is not told what the machine's folders are called.
         tensorboard = {
-            "logdir": str(self._service.settings.logdir.absolute()),
+            "logdir": logdir.name if self._service.guard.tokens.required else str(logdir),
             "address": f"http://{name}:{_TENSORBOARD_PORT}",
         }
         return json_answer({"health": "OK", "version": lapiz.VERSION, "message": self._message, "tensorboard": tensorboard})

@@ -275,7 +275,6 @@ class Archives:
         plain = "".join(letter if letter.isascii() and letter.isprintable() and letter not in '"%' else "_" for letter in name)
         headers = {
             "Content-Disposition": f"attachment; filename=\"{plain}.zip\"; filename*=UTF-8''{quote(name, safe='')}.zip",
-            "X-Content-Type-Options": "nosniff",
         }
         return _Streamed(self._pieces(zip_pieces(entries)), self._end, headers)
 

@@ -34,10 +34,7 @@ LAYOUT: Final = "custom_scalars__config__"
 _BLOB_KINDS: Final = ("image", "audio", "graph", "run_metadata", EMBEDDING)
 _TSV: Final = "text/tab-separated-values; charset=utf-8"
 # Nothing in these answers is a page: whatever the bytes are, a browser must not run them.
-_HARMLESS: Final = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; sandbox"),
-]
+_HARMLESS: Final = [(b"content-security-policy", b"default-src 'none'; sandbox")]
 
 
 class ValuesQuery(BaseModel):
