@@ -348,6 +348,8 @@ READER_ROW_MAX_BYTES: Final = 2 * KiB
 READER_BLOCK_RECORDS: Final = 65_536
 # Points that one GET answers; more must be asked for with max_points. As JSON this is about 400 MB in memory.
 READ_MAX_POINTS: Final = 5_000_000
+# Points of all series in one answer to a page, made in one piece: 45 MB of JSON, half a second. A screen has no place for them.
+READ_MANY_MAX_POINTS: Final = 1_000_000
 # Points turned into JSON at one time; between two such pieces (about a millisecond) the event loop serves others.
 READ_PIECE_POINTS: Final = 10_000
 # Lines of CSV made at one time; numbers become text ten times slower than in JSON, and this is the same millisecond.
@@ -358,6 +360,11 @@ READ_SCAN_MAX_POINTS: Final = 20_000_000
 # costs as much as so many for its arrays and names.
 SERIES_KEPT_POINTS: Final = 4_000_000
 SERIES_KEPT_OVERHEAD_POINTS: Final = 50
+# An overview of a tag: stretches of which the lowest and the highest point are kept. More than a chart is wide in pixels, and
+# at least half as many always.
+OVERVIEW_STRETCHES: Final = 1024
+# Points of all overviews, 28 bytes each: 110 MB, enough for 2,000 to 4,000 tags of any length.
+OVERVIEWS_KEPT_POINTS: Final = 4_000_000
 # GETs that look through event files at one time; others wait. Each may hold its points twice while it joins them, near 1 GB at
 # READ_SCAN_MAX_POINTS, and two keep two cores busy.
 READS_AT_ONCE: Final = 2

@@ -49,6 +49,7 @@ def bearer(token: str) -> dict[str, str]:
         ("GET", "/api/v1/runs", Scope.READ),
         ("GET", "/api/v1/logs", Scope.READ),
         ("GET", "/api/v1/live", Scope.READ),
+        ("GET", "/api/v1/scalars/many", Scope.READ),
         ("GET", "/metrics", Scope.READ),
         ("HEAD", "/metrics", Scope.READ),
         ("DELETE", "/api/v1/runs", Scope.ADMIN),

@@ -38,6 +38,7 @@ def test_operations_are_those_that_were_promised(document):
         ("get", "/api/v1/runs"): "listRuns",
         ("get", "/api/v1/tags"): "listTags",
         ("get", "/api/v1/scalars"): "readScalars",
+        ("get", "/api/v1/scalars/many"): "readManyScalars",
         ("get", "/api/v1/histograms"): "readHistograms",
         ("get", "/api/v1/texts"): "readTexts",
         ("get", "/api/v1/images"): "readImages",

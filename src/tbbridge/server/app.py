@@ -28,7 +28,20 @@ from tbbridge.server.answers import form_of_scope, http_problem, problem
 from tbbridge.server.edge import Edge
 from tbbridge.server.guard import own_names
 from tbbridge.server.queries import refuse_repeats
-from tbbridge.server.routes import groups, live, logs, manage, operate, read, read_export, read_tags, read_values, shared, write
+from tbbridge.server.routes import (
+    groups,
+    live,
+    logs,
+    manage,
+    operate,
+    read,
+    read_export,
+    read_many,
+    read_tags,
+    read_values,
+    shared,
+    write,
+)
 from tbbridge.server.service import Service
 from tbbridge.server.settings import ServerSettings
 from tbbridge.store.groups_file import load_groups
@@ -111,7 +124,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
     app.add_exception_handler(TBBridgeError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_query)
     app.add_exception_handler(HTTPException, _answer_http)
-    for routes in (write, read, read_tags, read_values, read_export, live, logs, manage, operate, groups, shared):
+    for routes in (write, read, read_many, read_tags, read_values, read_export, live, logs, manage, operate, groups, shared):
         routes.add_routes(app, service)
     openapi.install(app)
     docs_page.add_routes(app)

@@ -24,6 +24,7 @@ from tbbridge.store import values
 from tbbridge.store.eventfiles import MESH, SCALAR, Collect, FileIndex, Halt, OpenFile, TagKey, TagTotals, kind_of
 from tbbridge.store.folders import ROOT_RUN, Folders, RunFolder, did_you_mean
 from tbbridge.store.kept import KeptSeries, SeriesReading
+from tbbridge.store.overviews import Overviews
 from tbbridge.store.projector import StoredEmbedding, read_embeddings
 from tbbridge.store.series import Series, joined, widened
 from tbbridge.store.values import StoredHistogram, StoredValue
@@ -70,6 +71,7 @@ class _Looked:
     tags: Mapping[TagKey, TagTotals]
     embeddings: list[StoredEmbedding]
     size_bytes: int
+    files: list[tuple[Path, int, int]]  # its event files, each with its index's serial and how far it was read
 
 
 def _from_start(_: Path, __: FileIndex) -> int:
@@ -98,6 +100,7 @@ class Catalog:
         self._indexes: OrderedDict[Path, FileIndex] = OrderedDict()  # least recently used first
         self._weight = 0  # tags in all of them, and one for each file
         self._kept = KeptSeries()
+        self._overviews = Overviews()
 
     def stop(self) -> None:
         """For good: whoever reads in a thread ends within a piece of a file, a fraction of a second."""
@@ -156,6 +159,28 @@ class Catalog:
 
         _require(self._find(name, begin), SCALAR, tag)
         return joined([]) if reading is None else reading.series()
+
+    def scalar_tags(self, name: str) -> frozenset[str]:
+        """The run's tags that hold scalars. Raises as `run`."""
+        return frozenset(tag for kind, tag in self._find(name).tags if kind == SCALAR)
+
+    def thinned(self, name: str, tags: Sequence[str], max_points: int) -> list[tuple[str, int, Series]]:
+        """Of each of these tags that the run holds as scalars: how many points there are, and at most `max_points` of them.
+
+        Like `Series.downsampled`, from overviews where they are fine enough. Raises as `run`; tags not there are left out.
+        """
+        looked = self._find(name)
+        found = []
+        for tag in tags:
+            if (SCALAR, tag) not in looked.tags:
+                continue
+            known = self._overviews.of(looked.files, tag) if max_points <= limits.OVERVIEW_STRETCHES else None
+            if known is None:
+                series = self.series(name, tag)
+                found.append((tag, len(series), series.downsampled(max_points)))
+            else:
+                found.append((tag, known[0], joined(known[1]).downsampled(max_points)))
+        return found
 
     def histograms(
         self, name: str, tag: str, min_step: int | None = None, max_step: int | None = None
@@ -288,6 +313,7 @@ class Catalog:
 
     def _look(self, folder: RunFolder, collector: _Collector | None = None, *, strict: bool = False) -> _Looked:
         tags: dict[TagKey, TagTotals] = {}
+        files: list[tuple[Path, int, int]] = []
         size = 0
         before: FileIndex | None = None
         for path in folder.events:
@@ -299,6 +325,7 @@ class Catalog:
                 continue  # deleted a moment ago
             with self._lock:
                 size += index.size
+                files.append((path, index.serial, index.offset))
                 for key, totals in index.tags.items():
                     tags[key] = tags[key].joined(totals) if key in tags else totals.copied()
             before = index
@@ -308,7 +335,7 @@ class Catalog:
             totals = TagTotals(1, one.step, one.step, one.wall_time, one.wall_time)
             key = EMBEDDING, one.tag
             tags[key] = tags[key].joined(totals) if key in tags else totals
-        return _Looked(folder, tags, embeddings, size)
+        return _Looked(folder, tags, embeddings, size, files)
 
     def _read(self, path: Path, before: FileIndex | None, collector: _Collector | None) -> FileIndex | None:
         """Index a file as far as it reaches now, and let the collector see what it wants of it. None: it is gone.
@@ -334,13 +361,28 @@ class Catalog:
                 start = index.offset if collector is None else collector.start(path, index)
                 together = collector is not None and start == index.offset
                 try:
-                    index.catch_up(file, collector.take if collector is not None and together else None)
+                    take = collector.take if collector is not None and together else None
+                    index.catch_up(file, self._with_overviews(path, index.offset, take))
                 finally:
                     self._keep(path, index)
             if collector is not None and not together:
+                take = self._with_overviews(path, start, collector.take)
                 for offset, chunk in file.chunks(start, index.plugins if start else index.inherited):
-                    collector.take(index, chunk, offset)
+                    take(index, chunk, offset)
         return index
+
+    def _with_overviews(self, path: Path, start: int, take: Collect | None) -> Collect:
+        """`take`, after the overviews have seen the same: whoever reads a file for one tag has paid for all of them."""
+        begin = start
+
+        def both(index: FileIndex, chunk: Chunk, end: int) -> None:
+            nonlocal begin
+            self._overviews.take(path, index.serial, begin, end, chunk.scalars)
+            begin = end
+            if take is not None:
+                take(index, chunk, end)
+
+        return both
 
     def _keep(self, path: Path, index: FileIndex) -> None:
         self._indexes[path] = index

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tbbridge import limits
 from tbbridge.events.reader import Series as StoredSeries
-from tbbridge.model import Float64s, Int64s
+from tbbridge.model import Float32s, Float64s, Int64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,7 @@ class Series:
         together = max(1, limits.DOWNSAMPLE_BLOCK_POINTS * stretches // len(inner))
         for first in range(0, stretches, together):
             some = edges[first : first + together + 1]
-            values = inner[some[0] : some[-1]]
-            for numbers in (values, -values):
-                lowest = _lowest(np.where(np.isnan(numbers), np.inf, numbers), some[:-1] - some[0])
-                chosen.append(1 + some[0] + lowest)
+            chosen.append(1 + some[0] + extremes(inner[some[0] : some[-1]], some[:-1] - some[0]))
         return self._at(np.unique(np.concatenate(chosen)))
 
     def part(self, start: int, end: int) -> Series:
@@ -86,7 +83,13 @@ def joined(parts: Sequence[Series]) -> Series:
     )
 
 
-def _lowest(values: Float64s, starts: NDArray[np.intp]) -> NDArray[np.intp]:
+def extremes(values: Float32s | Float64s, starts: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Where the lowest and the highest number of each stretch stand; a stretch goes from its start to the next one's."""
+    both = [_lowest(np.where(np.isnan(numbers), np.inf, numbers), starts) for numbers in (values, -values)]
+    return np.concatenate(both)
+
+
+def _lowest(values: Float32s | Float64s, starts: NDArray[np.intp]) -> NDArray[np.intp]:
     """Where the lowest value (the first of several) of each stretch stands; a stretch goes from its start to the next one's."""
     lowest = np.minimum.reduceat(values, starts)
     places = np.flatnonzero(values == np.repeat(lowest, np.diff(starts, append=len(values))))

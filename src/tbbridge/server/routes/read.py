@@ -109,12 +109,10 @@ class RunsQuery(BaseModel):
     run: Annotated[str | None, Field(description="Only this run, with its tags.", examples=["digits/lr=1e-3"])] = None
 
 
-class ScalarsQuery(BaseModel):
-    """Parameters of GET /api/v1/scalars."""
+class SelectionQuery(BaseModel):
+    """Which points of a tag are read, and how they are thinned out."""
 
     model_config = ConfigDict(extra="forbid")
-    run: Annotated[str, Field(examples=["digits/lr=1e-3"])]
-    tag: Annotated[str, Field(examples=["loss/train"])]
     max_points: Annotated[
         int | None,
         Field(
@@ -133,6 +131,25 @@ class ScalarsQuery(BaseModel):
     ] = None
     min_step: Annotated[int | None, Field(ge=INT64_MIN, le=INT64_MAX, description="Only points from this step on.")] = None
     max_step: Annotated[int | None, Field(ge=INT64_MIN, le=INT64_MAX, description="Only points up to this step.")] = None
+
+    def check(self) -> None:
+        """Raises `InvalidQuery` for parameters that do not go together."""
+        message = None
+        if self.downsample == "none" and self.max_points is not None:
+            message = "with downsample=none all points are given; leave max_points out, or ask for minmax or candlestick"
+        elif self.downsample == "minmax" and self.max_points is None:
+            message = "this parameter is missing; downsample=minmax needs to know how many points to leave"
+        elif self.downsample == "candlestick" and (self.max_points or 0) > limits.CANDLESTICK_MAX_BINS:
+            message = f"{self.max_points} is too large; ask for up to {limits.CANDLESTICK_MAX_BINS} candlesticks"
+        if message is not None:
+            raise InvalidQuery([ItemError("max_points", "query", message)])
+
+
+class ScalarsQuery(SelectionQuery):
+    """Parameters of GET /api/v1/scalars."""
+
+    run: Annotated[str, Field(examples=["digits/lr=1e-3"])]
+    tag: Annotated[str, Field(examples=["loss/train"])]
     format: Annotated[Literal["json", "csv"], Field(description="CSV has a line of names, then one line a point or bin.")] = (
         "json"
     )
@@ -212,13 +229,13 @@ def add_routes(app: FastAPI, service: Service) -> None:
 
         CSV has the columns step, wall_time, value; of candlesticks those of the JSON answer.
         """
-        _check(query)
+        query.check()
         await service.door.settled()
-        count, found = await service.read(_load, service.catalog, query)
+        count, found = await service.read(selected, service.catalog, query, query.run, query.tag)
         if len(found) > limits.READ_MAX_POINTS:
             message = f"{count} points are too many for one answer; ask for up to {limits.READ_MAX_POINTS}, or for less steps"
             raise InvalidQuery([ItemError("max_points", "query", message)])
-        columns = _columns(found)
+        columns = columns_of(found)
         if query.format == "csv":
             return StreamingResponse(_csv_pieces(found), media_type=f"{CSV_TYPE}; charset=utf-8")
         head = {"run": query.run, "tag": query.tag, "count": count}
@@ -238,28 +255,16 @@ def _takes_gzip(scope: Scope) -> bool:
     return False
 
 
-def _check(query: ScalarsQuery) -> None:
-    """Raises `InvalidQuery` for parameters that do not go together."""
-    message = None
-    if query.downsample == "none" and query.max_points is not None:
-        message = "with downsample=none all points are given; leave max_points out, or ask for minmax or candlestick"
-    elif query.downsample == "minmax" and query.max_points is None:
-        message = "this parameter is missing; downsample=minmax needs to know how many points to leave"
-    elif query.downsample == "candlestick" and (query.max_points or 0) > limits.CANDLESTICK_MAX_BINS:
-        message = f"{query.max_points} is too large; ask for up to {limits.CANDLESTICK_MAX_BINS} candlesticks"
-    if message is not None:
-        raise InvalidQuery([ItemError("max_points", "query", message)])
-
-
-def _load(catalog: Catalog, query: ScalarsQuery) -> tuple[int, Series | Candlesticks]:
-    """How many points there are, and what was asked for."""
-    series = catalog.series(query.run, query.tag, query.min_step, query.max_step)
+def selected(catalog: Catalog, query: SelectionQuery, run: str, tag: str) -> tuple[int, Series | Candlesticks]:
+    """How many points of a tag there are, and what was asked for. Raises as `Catalog.series`."""
+    series = catalog.series(run, tag, query.min_step, query.max_step)
     if query.downsample == "candlestick":
         return len(series), candlesticks(series, query.max_points or _CANDLESTICKS)
     return len(series), series if query.max_points is None else series.downsampled(query.max_points)
 
 
-def _columns(found: Series | Candlesticks) -> dict[str, NDArray[Any]]:
+def columns_of(found: Series | Candlesticks) -> dict[str, NDArray[Any]]:
+    """The columns of an answer, by name."""
     return {field.name: getattr(found, field.name) for field in fields(found)}
 
 
@@ -280,7 +285,7 @@ async def _csv_pieces(found: Series | Candlesticks) -> AsyncIterator[bytes]:
     if isinstance(found, Series):
         columns = {"step": found.steps, "wall_time": found.wall_times, "value": found.values}
     else:
-        columns = _columns(found)
+        columns = columns_of(found)
     yield csv_line(*columns).encode()
     for start in range(0, len(found), limits.CSV_PIECE_LINES):
         texts = [number_texts(column[start : start + limits.CSV_PIECE_LINES].tolist()) for column in columns.values()]
