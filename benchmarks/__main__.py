@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import Size
-from benchmarks.results import RESULTS, Record, print_rows
+from benchmarks.results import DOCS, RESULTS, Record, print_rows
 from benchmarks.suite import BY_NAME, OWN, PEERS, Benchmark, measure
 
 _LISTS = {"all": OWN, "peers": PEERS}
@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     size.add_argument("--long", dest="size", action="store_const", const=Size.LONG, help="minutes, where the subject asks it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result of one benchmark to FILE")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="where results are kept")
+    parser.add_argument("--docs", type=Path, default=DOCS, metavar="DIR", help="where the page is written")
     asked = parser.parse_args(arguments)
     size_, names = asked.size or Size.NORMAL, asked.names
     if not names:
@@ -52,11 +53,11 @@ def main(arguments: list[str] | None = None) -> int:
         print_list()
         return 0
     if names == ["report"]:
-        write_report(asked.results)
+        write_report(asked.results, asked.docs)
         return 0
     if len(names) == 1 and names[0] in _LISTS:
         failed = run_list(_LISTS[names[0]], size_, asked.results)
-        write_report(asked.results)
+        write_report(asked.results, asked.docs)
         return failed
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
@@ -109,10 +110,10 @@ def run_list(benchmarks: tuple[Benchmark, ...], size: Size, folder: Path) -> int
     return 1 if failed else 0
 
 
-def write_report(folder: Path) -> None:
+def write_report(results: Path, docs: Path) -> None:
     from benchmarks import report  # draws, so it loads matplotlib
 
-    for path in report.write(folder):
+    for path in report.write(results, docs):
         print(f"wrote {path}", file=sys.stderr)
 
 

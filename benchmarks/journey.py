@@ -1,9 +1,9 @@
 """Where the time goes: one point's way from the log call to TensorBoard's HTTP interface, by the clocks of those it passes.
 
-The client is this process; its stages are stamped as the point passes through its sender. The bridge is a process of its own;
-its stages are the histograms of its /metrics, from which percentiles are read as Prometheus does (within a bucket, evenly).
-TensorBoard is stock, once with its data server and once with its Python reader, reloading every second, and asked over HTTP
-until it shows the point.
+The client is this process, and keeps times of itself (`client.stats.times`). The bridge is a process of its own; its stages
+are the histograms of its /metrics. Percentiles out of histograms are read as Prometheus does, evenly within a bucket, and the
+bridge's largest is the bound of its last bucket: buckets double, so they are exact to a factor of two. TensorBoard is stock,
+once with its data server and once with its Python reader, reloading every second, and asked over HTTP until it shows the point.
 
 First points that are flushed one by one, where nothing waits on purpose; then a training that logs now and then with default
 settings, where a point waits for its batch.
@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 
@@ -32,9 +31,8 @@ from benchmarks.post import syncs_s
 from benchmarks.results import Goal, Result, Row, Spread
 from benchmarks.servers import HOST, NO_OP, Server, bridge, floor, free_port, running
 from tbbridge import Client, limits
-from tbbridge.client import thread_sender
-from tbbridge.client.backlog import Backlog, Load, Mark
-from tbbridge.client.outbox import Outbox, Pause
+from tbbridge.client.stats import ClientTimes
+from tbbridge.measures import Histogram
 
 RELOAD_S = 1
 TAG = "train/loss"
@@ -42,36 +40,6 @@ STAGES = "tbbridge_stage_seconds"
 READERS = {"data server": "true", "Python reader": "false"}
 
 Summary = dict[str, float]
-
-
-class Stamps:
-    """When the sender of this process's client took, posted and was answered, as it passes there."""
-
-    def __init__(self) -> None:
-        self.taken: list[float] = []
-        self.points: list[int] = []  # how many were taken each time
-        self.posted: list[float] = []
-        self.answered: list[float] = []
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        take, post = Backlog.take, thread_sender.post
-
-        def stamped_take(backlog: Backlog, due: Mark) -> Load | None:
-            load = take(backlog, due)
-            if load is not None:
-                self.taken.append(time.perf_counter())
-                self.points.append(len(load.points))
-            return load
-
-        def stamped_post(outbox: Outbox, *arguments: Any) -> Pause:
-            self.posted.append(time.perf_counter())
-            pause = post(outbox, *arguments)
-            self.answered.append(time.perf_counter())
-            return pause
-
-        with patch.object(Backlog, "take", stamped_take), patch.object(thread_sender, "post", stamped_post):
-            yield
 
 
 # --- histograms of /metrics -------------------------------------------------------------------------------------------
@@ -115,13 +83,6 @@ def bridge_stages(before: Mapping[str, float], after: Mapping[str, float]) -> di
             if stage not in found:
                 of_stage = [{name: value for name, value in at.items() if f'stage="{stage}"' in name} for at in (before, after)]
                 found[stage] = summary_of_buckets(histogram_of(of_stage[0], of_stage[1], f"{STAGES}_bucket"))
-    if not found:
-        found["journal write and fdatasync"] = summary_of_buckets(
-            histogram_of(before, after, "tbbridge_journal_sync_seconds_bucket")
-        )
-        found["receipt to event file, in all"] = summary_of_buckets(
-            histogram_of(before, after, "tbbridge_latency_seconds_bucket")
-        )
     return {stage: times for stage, times in found.items() if times["count"]}
 
 
@@ -129,67 +90,72 @@ def bridge_stages(before: Mapping[str, float], after: Mapping[str, float]) -> di
 
 
 class Flushes:
-    """Points that are logged and flushed, and what each part of it took."""
+    """Points that are logged and flushed, one after the other."""
 
-    def __init__(self, client: Client, stamps: Stamps) -> None:
-        self._client, self._stamps = client, stamps
-        self._run = client.run("flushed")
+    def __init__(self, client: Client, run: str) -> None:
+        self._client = client
+        self._run = client.run(run)
         self._step = 0
-        self.stages: dict[str, list[float]] = {
-            stage: [] for stage in ("log call", "sender wakes", "pack", "request and answer", "caller wakes")
-        }
+        self.calls: list[float] = []
 
     def once(self) -> float:
         """Seconds from before the call until `flush` has returned."""
-        stamps = self._stamps
-        seen = len(stamps.answered)
         self._step += 1
         start = time.perf_counter()
         self._run.add_scalar(TAG, 0.5, self._step)
-        logged = time.perf_counter()
+        self.calls.append(time.perf_counter() - start)
         self._client.flush()
-        over = time.perf_counter()
-        if len(stamps.answered) == seen + 1:  # not when a heartbeat came between
-            taken, posted, answered = stamps.taken[-1], stamps.posted[-1], stamps.answered[-1]
-            for stage, took in zip(
-                self.stages, (logged - start, taken - logged, posted - taken, answered - posted, over - answered), strict=True
-            ):
-                self.stages[stage].append(took)
-        return over - start
+        return time.perf_counter() - start
+
+
+def client_stages(times: ClientTimes) -> list[dict[str, Any]]:
+    """What a client says of itself; the bridge's stages happen within the last of them."""
+    named = {"wait for the sender": times.wait, "pack": times.serialize, "connect, send, be answered": times.send}
+    return [_stage("client", stage, summary_of_histogram(histogram)) for stage, histogram in named.items()]
+
+
+def summary_of_histogram(histogram: Histogram) -> Summary:
+    marks = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
+    found = {name: histogram.percentile(percent) for name, percent in marks.items()}
+    return {**found, "max": histogram.most, "count": histogram.count}
 
 
 def flushed(server: Server, folder: Path, size: Size) -> tuple[list[Row], list[dict[str, Any]]]:
-    stamps = Stamps()
     each, rounds = size.pick((10, 2), (100, 8), (500, 10))
-    with stamps.watching(), Client(server.url) as client, floor(NO_OP, folder) as no_op, httpx.Client() as plain:
-        flushes = Flushes(client, stamps)
-        for _ in range(20):
-            flushes.once()
-            plain.post(f"{no_op.url}/no-op", content=b"{}")
-        for times in flushes.stages.values():
-            times.clear()
-        before = server.metrics()
-
-        def median(work: Callable[[], float]) -> Callable[[], list[float]]:
-            return lambda: [work() for _ in range(each)]
+    with floor(NO_OP, folder) as no_op, httpx.Client() as plain:
 
         def no_op_s() -> float:
             start = time.perf_counter()
             plain.post(f"{no_op.url}/no-op", content=b"{}")
             return time.perf_counter() - start
 
-        works = {"flush": median(flushes.once), "no-op": median(no_op_s), "sync": lambda: syncs_s(folder, each)}
-        found = in_turns(works, rounds, "flushed points")
-        after = server.metrics()
+        with Client(server.url) as client:  # both servers are warm
+            first = Flushes(client, "first")
+            for _ in range(50):
+                first.once()
+                no_op_s()
+        with Client(server.url) as client:
+            flushes = Flushes(client, "flushed")
+            before = server.metrics()
+            works: dict[str, Callable[[], list[float]]] = {
+                "flush": lambda: [flushes.once() for _ in range(each)],
+                "no-op": lambda: [no_op_s() for _ in range(each)],
+                "sync": lambda: syncs_s(folder, each),
+            }
+            found = in_turns(works, rounds, "flushed points")
+            after = server.metrics()
+            times = client.stats.times
     spread = {name: Spread.of([percentile(times, 50) * 1e3 for times in all_]) for name, all_ in found.items()}
     empty, sync = spread["no-op"], spread["sync"]
     peer = Spread(empty.median + sync.median, empty.low + sync.low, empty.high + sync.high, rounds)
-    all_ = [took * 1e3 for times in found["flush"] for took in times]
-    note = f"p99 {percentile(all_, 99):.2f}, p99.9 {percentile(all_, 99.9):.2f}, worst {max(all_):.2f} ms of {len(all_):,}"
+    all_ = [took for round_ in found["flush"] for took in round_]
+    whole = summary_of(all_)
+    note = f"p99 {whole['p99'] * 1e3:.2f}, p99.9 {whole['p99.9'] * 1e3:.2f}, worst {whole['max'] * 1e3:.2f} ms of {len(all_):,}"
     against = "httpx to a no-op FastAPI route, and a raw write with fdatasync"
     rows = [Row("flush() of one point: p50", "ms", spread["flush"], peer, against, goal=Goal(3.0, "ours"), note=note)]
-    stages = [_stage("client", stage, summary_of(times)) for stage, times in flushes.stages.items()]
-    stages += [_stage("bridge", stage, times) for stage, times in bridge_stages(before, after).items()]
+    stages = [_stage("client", "log call", summary_of(flushes.calls)), *client_stages(times)]
+    stages += [_stage("bridge", stage, found_) for stage, found_ in bridge_stages(before, after).items()]
+    stages.append(_stage("in all", "log call and flush()", whole))
     return rows, [{"name": "flushed", "stages": stages}]
 
 
@@ -280,11 +246,9 @@ def training(server: Server, size: Size) -> tuple[list[Row], list[dict[str, Any]
     """Points now and then with default settings, looked for in the event file and at both TensorBoards."""
     points, run_name = size.pick(4, 48, 300), "training"
     moments = random.Random(1)
-    stamps = Stamps()
     with (
         tensorboard(server.logdir, "true") as fast,
         tensorboard(server.logdir, "false") as python,
-        stamps.watching(),
         Client(server.url) as client,
     ):
         run = client.run(run_name)
@@ -307,6 +271,7 @@ def training(server: Server, size: Size) -> tuple[list[Row], list[dict[str, Any]
                 time.sleep(moments.uniform(0.1, 0.5))
             for arrivals in watched.values():
                 arrivals.wait_for(points)
+            said = client.stats.times
         finally:
             for arrivals in watched.values():
                 arrivals.end()
@@ -333,15 +298,10 @@ def training(server: Server, size: Size) -> tuple[list[Row], list[dict[str, Any]
         behind = percentile(after_file[name], 50) * 1e3
         note = f"default settings, reload interval {RELOAD_S} s; {behind:,.0f} ms after the event file"
         rows.append(row(f"call to TensorBoard ({name}): p50", since_call[name], 1000.0, note))
-    taken = [at for at, count in zip(stamps.taken, stamps.points, strict=True) for _ in range(count)]
-    waits = [taken[step] - logged[step] for step in steps]
-    sent = [in_file[step] - taken[step] for step in steps]
-    stages = [
-        _stage("client", "wait for the batch", summary_of(waits)),
-        _stage("client", "pack, send, journal, into the event file", summary_of(sent)),
-    ]
+    stages = [*client_stages(said), _stage("in all", "log call to the event file", summary_of(since_call["event file"]))]
     for name, times in after_file.items():
         stages.append(_stage("TensorBoard", f"seen by its HTTP interface, {name}", summary_of(times)))
+    stages += [_stage("in all", f"log call to {name}", summary_of(since_call[name])) for name in READERS]
     return rows, [{"name": "training", "stages": stages}]
 
 

@@ -111,47 +111,44 @@ def goals(records: Records) -> Figure:
 
 
 def journey(records: Records) -> Figure:
+    """Left the medians one after the other, right how far the tails go."""
     journeys = records["journey"].result.data["journeys"]
-    figure, axes = _axes(len(journeys), 2, 11, 1.5 + 0.32 * sum(len(found["stages"]) for found in journeys))
-    colors = {"client": OURS, "bridge": GOOD, "TensorBoard": PEER}
+    heights = [len(found["stages"]) + 2 for found in journeys]
+    figure, axes = _axes(len(journeys), 2, 11, 0.26 * sum(heights), gridspec_kw={"height_ratios": heights})
+    colors = {"client": OURS, "bridge": GOOD, "TensorBoard": PEER, "in all": "#57606a"}
     titles = {"flushed": "one point, flushed at once", "training": "a training with default settings"}
     for found, left, right in zip(journeys, axes[::2], axes[1::2], strict=True):
         stages = found["stages"]
-        names = [f"{stage['where']}: {stage['stage']}" for stage in stages]
-        begin = {"client": 0.0, "bridge": 0.0, "TensorBoard": 0.0}
-        before_tensorboard = sum(stage["ms"]["p50"] for stage in stages if stage["where"] == "client")
-        for place, stage in enumerate(stages):
-            where, p50 = stage["where"], stage["ms"]["p50"]
-            if where == "bridge" and not begin["bridge"]:
-                begin["bridge"] = _begin_of_request(stages)
-            start = before_tensorboard if where == "TensorBoard" else begin[where]
-            left.barh(place, p50, left=start, color=colors[where], height=0.6)
-            left.annotate(f" {shown(p50)} ms", (start + p50, place), va="center", fontsize=8)
-            begin[where] += 0 if where == "TensorBoard" else p50
+        for place, (stage, start) in enumerate(zip(stages, _begins(stages), strict=True)):
+            color, p50 = colors[stage["where"]], stage["ms"]["p50"]
+            left.barh(place, p50, left=start, color=color, height=0.6)
+            left.annotate(f" {shown(p50)}", (start + p50, place), va="center", fontsize=8)
             marks = [stage["ms"][key] for key in ("p50", "p90", "p99", "p99.9", "max")]
-            right.plot([marks[0], marks[-1]], [place, place], color=colors[where], linewidth=1)
+            right.plot([marks[0], marks[-1]], [place, place], color=color, linewidth=1)
             for at, mark in zip(marks, "o|||D", strict=True):
-                right.plot([at], [place], mark, color=colors[where], markersize=5)
-        left.set_yticks(range(len(names)), names)
-        right.set_yticks(range(len(names)), [])
+                right.plot([at], [place], mark, color=color, markersize=5)
+        left.set_yticks(range(len(stages)), [f"{stage['where']}: {stage['stage']}" for stage in stages])
+        right.set_yticks(range(len(stages)), [])
         for axis in (left, right):
             axis.invert_yaxis()
             axis.grid(visible=True, axis="x", alpha=0.3)
-        left.margins(x=0.2)
-        left.set_title(f"{titles.get(found['name'], found['name'])}: medians, one after the other, ms", fontsize=9)
+        left.margins(x=0.15)
+        left.set_title(f"{titles.get(found['name'], found['name'])}: medians, ms", fontsize=9)
         right.set_xscale("log")
         right.set_title("ms: p50 ●, p90, p99 and p99.9 |, largest ◆", fontsize=9)
     return figure
 
 
-def _begin_of_request(stages: Sequence[Mapping[str, Any]]) -> float:
-    """The bridge's stages lie within the client's request."""
-    begin = 0.0
+def _begins(stages: Sequence[Mapping[str, Any]]) -> list[float]:
+    """When each begins: the client's one after the other, the bridge's within the client's last, TensorBoard's after all."""
+    ours = [stage["ms"]["p50"] for stage in stages if stage["where"] == "client"]
+    at = {"client": 0.0, "bridge": sum(ours[:-1]), "TensorBoard": sum(ours), "in all": 0.0}
+    begins = []
     for stage in stages:
-        if stage["where"] == "client" and stage["stage"].startswith("request"):
-            return begin
-        begin += stage["ms"]["p50"] if stage["where"] == "client" else 0.0
-    return begin
+        begins.append(at[stage["where"]])
+        if stage["where"] in ("client", "bridge"):
+            at[stage["where"]] += stage["ms"]["p50"]
+    return begins
 
 
 # --- latency ----------------------------------------------------------------------------------------------------------

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmarks import plots
-from benchmarks.results import RESULTS, Record, Row, Spread, read_all, shown, shown_ratio
+from benchmarks.results import DOCS, RESULTS, Record, Row, Spread, read_all, shown, shown_ratio
 from benchmarks.suite import BY_NAME, GROUPS, Benchmark
 
 HERE = Path(__file__).parent
-DOCS = HERE.parent / "docs"
 PAGE = "benchmarks.md"
 PICTURES = "benchmarks"  # the folder beside the page
 GOALS = plots.Picture("goals", tuple(BY_NAME), "Every goal: how many times over it is reached, or missed", plots.goals)
