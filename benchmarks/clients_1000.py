@@ -44,7 +44,7 @@ class Training:
 
 def run(size: Size) -> Result:
     """p99 of a flush, and memory."""
-    clients, seconds = size.pick((50, 2), (1000, 8), (1000, 30))
+    clients, seconds = size.pick((50, 2), (1000, 6), (1000, 30))
     trainings = [Training(number) for number in range(clients)]
     times: list[float] = []
     with tempfile.TemporaryDirectory() as name, bridge(Path(name) / "runs") as server:

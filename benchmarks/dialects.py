@@ -31,7 +31,7 @@ REQUESTS = {
 
 def run(size: Size) -> Result:
     """Requests a second of each dialect."""
-    rounds, seconds = size.pick((1, 0.2), (3, 0.4), (3, 3.0))
+    rounds, seconds = size.pick((1, 0.2), (3, 0.3), (3, 3.0))
 
     def load(server: Server, request: bytes, connections: int) -> Loaded:
         loaded = closed_loop(server, lambda _: request, connections, seconds=seconds)

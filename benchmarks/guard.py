@@ -59,7 +59,7 @@ def run(size: Size) -> Result:
             works = {"with": lambda: p50_us(guarded), "without": lambda: p50_us(unguarded)}
             p50_us(guarded)  # warm
             p50_us(unguarded)
-            found = in_turns(works, size.pick(2, 7, 10), "guard")
+            found = in_turns(works, size.pick(2, 6, 10), "guard")
     ours, floor = Spread.of(found["with"]), Spread.of(found["without"])
     note = f"{limits.TOKENS_MAX} tokens, the last one sent; the checks cost {ours.median - floor.median:.0f} us"
     return Result(

@@ -23,7 +23,7 @@ from benchmarks.overload import many_points
 from benchmarks.results import Result, Row, Spread
 from benchmarks.servers import BARE, NO_OP, Server, bridge, floor
 
-LOADS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.2)
+LOADS = (0.1, 0.4, 0.7, 1.0, 1.2)
 CONNECTIONS = (1, 8, 64, 256, 1000)
 BODIES = {1: post(ONE_POINT, JSON), 1000: post(many_points(1000), PROTOBUF)}
 EMPTY = post(b"{}", path="/no-op")
@@ -53,7 +53,7 @@ def merged(parts: list[Loaded]) -> dict[str, Any]:
 def curve(server: Server, points: int, connections: int, size: Size) -> dict[str, Any]:
     """Capacity, and latency at each load."""
     request = BODIES[points]
-    seconds = size.pick(0.15, 0.3, 2.0)
+    seconds = size.pick(0.15, 0.25, 2.0)
 
     def most() -> float:
         loaded = closed_loop(server, lambda _: request, connections, seconds=seconds)

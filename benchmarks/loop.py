@@ -51,7 +51,7 @@ def rows_of(found: Mapping[str, Mapping[int, list[dict[str, Any]]]], less_than: 
         ours = Spread.of([added_s(one) for one in ours_])
         if tags == 100:
             note = f"{ours.median * 10:.2f} us for each of 100 tags"
-            rows.append(Row(f"{tags} tags a step: added", "s/1000 steps", ours, goal=Goal(MS_A_STEP, "ours"), note=note))
+            rows.append(Row(f"{tags} tags a step: added", "s/1,000 steps", ours, goal=Goal(MS_A_STEP, "ours"), note=note))
         for peer, goal in less_than.items():
             theirs = found[peer].get(tags)
             if theirs is None:
@@ -61,7 +61,7 @@ def rows_of(found: Mapping[str, Mapping[int, list[dict[str, Any]]]], less_than: 
             inside = Spread.of([one["calls_s"] / one["steps"] * 1000 for one in theirs]).median
             note = f"its calls {inside:.3g} s, until all of {theirs[0]['steps']} steps is delivered {ends:.2g} s more"
             asked = Goal(TIMES_LESS) if goal and tags == 100 else None
-            rows.append(Row(f"{tags} tags a step: added", "s/1000 steps", ours, added, peer, goal=asked, note=note))
+            rows.append(Row(f"{tags} tags a step: added", "s/1,000 steps", ours, added, peer, goal=asked, note=note))
     return rows
 
 
@@ -84,5 +84,5 @@ def run(size: Size) -> Result:
     with tempfile.TemporaryDirectory() as name, bridge(Path(name) / "runs") as server, ExitStack() as stack:
         addresses = {"tbbridge": server.url, "tbbridge, local file": "", **dict.fromkeys(theirs, "")}
         tools = {what: stack.enter_context(tool(what, address=address)) for what, address in addresses.items()}
-        found = measure(tools, size, limit_s=0.35, rounds=size.pick(1, 4, 9))
+        found = measure(tools, size, limit_s=0.3, rounds=size.pick(1, 3, 9))
     return Result(rows_of(found, {"tbbridge, local file": False, **theirs}), data_of(found))

@@ -13,6 +13,8 @@ import numpy as np
 T = TypeVar("T")
 V = TypeVar("V")
 
+_is_tracking = False
+
 
 class Size(Enum):
     """How much is measured."""
@@ -36,14 +38,19 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def tracked(items: Sequence[T], what: str) -> Iterator[T]:
-    """The items, with a progress bar if somebody looks at a terminal."""
-    if not sys.stderr.isatty():
+    """The items, with a progress bar if somebody looks at a terminal; one within another has none."""
+    global _is_tracking  # noqa: PLW0603 - a terminal has one last line
+    if _is_tracking or not sys.stderr.isatty():
         yield from items
         return
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(items, what, console=Console(stderr=True), transient=True)
+    _is_tracking = True
+    try:
+        yield from track(items, what, console=Console(stderr=True), transient=True)
+    finally:
+        _is_tracking = False
 
 
 def in_turns(works: Mapping[str, Callable[[], V]], rounds: int, what: str) -> dict[str, list[V]]:

@@ -38,7 +38,7 @@ def many_points(count: int) -> bytes:
 
 
 def measure(folder: Path, name: str, request: bytes, size: Size) -> list[Row]:
-    at_most_s, over_s = size.pick((0.5, 0.5), (1.0, 3.0), (5.0, 15.0))
+    at_most_s, over_s = size.pick((0.5, 0.5), (0.8, 2.0), (5.0, 15.0))
     with bridge(folder) as server:
         closed_loop(server, lambda _: request, 64, count=200)  # warm
         before = closed_loop(server, lambda _: request, 64, seconds=at_most_s)

@@ -92,7 +92,7 @@ def one_tag(folder: Path, size: Size) -> list[Row]:
         (place / "r" / NAME).write_bytes(event_file(count))
     series = with_catalog(logdir, points)
     candlesticks(series, BINS)
-    rounds = size.pick(1, 5)
+    rounds = size.pick(1, 4)
     works: dict[str, Callable[[], float]] = {
         "server": lambda: data_server_load_s(logdir),
         "ours": lambda: seconds(lambda: with_catalog(logdir, points)),
@@ -145,7 +145,7 @@ def list_of_runs(folder: Path, size: Size) -> list[Row]:
             "list": lambda: p50_us(server, get("/api/v1/runs")),
             "packed": lambda: p50_us(server, get("/api/v1/runs", "Accept-Encoding: gzip")),
         }
-        found = {name: Spread.of(times) for name, times in in_turns(works, size.pick(1, 4), "listing runs").items()}
+        found = {name: Spread.of(times) for name, times in in_turns(works, size.pick(1, 3), "listing runs").items()}
     ten, against = found["no-op"].times(10), "10 requests to a no-op FastAPI route"
     title = f"list of {runs:,} runs, warm: p50"
     note = f"{length / 1e6:.1f} MB of JSON"

@@ -84,7 +84,7 @@ def measure(logdir: Path, journal_bytes: int, points: int, goal: Goal | None) ->
 
 def run(size: Size) -> Result:
     """MiB of journal a second."""
-    journal_bytes = size.pick(8, 128, 1024) * MiB
+    journal_bytes = size.pick(8, 64, 1024) * MiB
     rows = []
     for points, goal in ((500, Goal(GOAL_MIB_PER_S, "ours")), (50, None)):
         with tempfile.TemporaryDirectory() as name:

@@ -171,18 +171,23 @@ def shown_ratio(ratio: float | None) -> str:
 
 
 def print_rows(rows: Sequence[Row]) -> None:
-    """Aligned columns for a terminal; notes below."""
+    """Aligned columns for a terminal; spreads and notes below."""
     if not rows:
         return
     width = max(len(row.name) for row in rows)
-    print(f"{'':{width}}  {'tbbridge':>10}  {'peer/floor':>10}  {'unit':12}{'ratio':>9}  goal")
+    verdicts = {None: "", True: "reached", False: "MISSED"}
+    print(f"{'':{width}}  {'tbbridge':>10}  {'peer/floor':>10}  {'unit':13}{'ratio':>9}  against, goal")
     for row in rows:
         peer = "" if row.peer is None else shown(row.peer.median)
-        verdict = {None: "", True: f"{row.goal_text}  reached", False: f"{row.goal_text}  MISSED"}[row.is_reached]
-        numbers = f"{shown(row.ours.median):>10}  {peer:>10}  {row.unit:12}{shown_ratio(row.ratio):>9}"
-        print(f"{row.name:{width}}  {numbers}  {verdict}".rstrip())
+        goal = f"{row.goal_text} {verdicts[row.is_reached]}".strip()
+        numbers = f"{shown(row.ours.median):>10}  {peer:>10}  {row.unit:13}{shown_ratio(row.ratio):>9}"
+        print(f"{row.name:{width}}  {numbers}  {', '.join(part for part in (row.against, goal) if part)}".rstrip())
     for row in rows:
-        rounds = f"{shown(row.ours.low)} to {shown(row.ours.high)} in {row.ours.rounds} rounds" if row.ours.rounds > 1 else ""
-        said = "; ".join(part for part in (row.against and f"against {row.against}", rounds, row.note) if part)
-        if said:
+        ours = row.ours
+        rounds = (
+            f"{shown(ours.low)} to {shown(ours.high)} {row.unit} in {ours.rounds} rounds"
+            if row.note and ours.rounds > 1
+            else ""
+        )
+        if said := "; ".join(part for part in (rounds, row.note) if part):
             print(f"  {row.name}: {said}")

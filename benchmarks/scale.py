@@ -24,7 +24,6 @@ from tbbridge.v1 import write_pb2
 
 TAGS, POINTS = 10, 100  # of a request
 CONNECTIONS = 8
-REQUESTS_MAX = 2_500
 
 
 class Rate(NamedTuple):
@@ -38,26 +37,27 @@ class Case:
     def __init__(self, server: Server, runs: int, tags: int) -> None:
         self.server = server
         self.runs, self.tags = runs, tags
+        self._groups = max(1, tags // TAGS)  # of tags: a request has one of them
         self._turn = count()
 
-    def body(self) -> bytes:
-        """The next request."""
+    def body(self, points: int) -> bytes:
+        """The next request, with `points` of each of its tags."""
         turn = next(self._turn)
         message = write_pb2.WriteRequest()
-        groups = max(1, self.tags // TAGS)
         run = message.runs.add(run=f"group{turn % self.runs // 100}/run{turn % self.runs}")
-        first = turn // self.runs % groups * TAGS
-        step = turn // (self.runs * groups) * POINTS
+        first = turn // self.runs % self._groups * TAGS
+        step = turn // (self.runs * self._groups) * POINTS
         for tag in range(first, first + TAGS):
-            run.scalars.add(tag=f"train/metric-{tag}", steps=range(step, step + POINTS), values=[0.5] * POINTS)
+            run.scalars.add(tag=f"train/metric-{tag}", steps=range(step, step + points), values=[0.5] * points)
         return post(message.SerializeToString(), PROTOBUF)
 
     def prepare(self) -> None:
-        """Make all of its runs and tags: each of its first requests has one that is new."""
-        closed_loop(self.server, lambda _: self.body(), CONNECTIONS, count=max(200, self.runs * max(1, self.tags // TAGS)))
+        """Make all of its runs and tags: each of its first requests has some that are new. At least so many that it is warm."""
+        every = self.runs * self._groups
+        closed_loop(self.server, lambda _: self.body(1), CONNECTIONS, count=every * max(1, 200 // every)).check(200)
 
     def measure(self, requests: int) -> Rate:
-        ready = iter([self.body() for _ in range(requests)])
+        ready = iter([self.body(POINTS) for _ in range(requests)])
         cpu = self.server.cpu_seconds
         loaded = closed_loop(self.server, lambda _: next(ready), CONNECTIONS, count=requests)
         loaded.check(200)
@@ -76,9 +76,9 @@ def run(size: Size) -> Result:
                 case = Case(server, *((number, TAGS) if what == "runs" else (1, max(TAGS, number))))
                 case.prepare()
                 cases[f"{what} {number}"] = case
-        requests = size.pick(20, 400, REQUESTS_MAX)
+        requests = size.pick(20, 300, 2_500)
         works = {title: partial(case.measure, requests) for title, case in cases.items()}
-        found = in_turns(works, size.pick(1, 5, 9), "scale")
+        found = in_turns(works, size.pick(1, 4, 9), "scale")
         held = {title: case.server.memory_bytes / MiB for title, case in cases.items()}
     cost = {title: Spread.of([rate.cpu_us_a_point for rate in all_]) for title, all_ in found.items()}
     rate = {title: Spread.of([rate.points_per_s for rate in all_]) for title, all_ in found.items()}

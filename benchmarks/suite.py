@@ -32,9 +32,9 @@ LONG = "Too much, and for long"
 GROUPS = (JOURNEY, LATENCY, THROUGHPUT, ENCODER, LOOP, READING, SIZE, LONG)
 
 OWN = (
-    Benchmark("journey", "one point's way from the call to TensorBoard's page, stage by stage", JOURNEY, 30),
+    Benchmark("journey", "one point's way from the call to TensorBoard's page, stage by stage", JOURNEY, 24),
     Benchmark("post", "one journalled point over HTTP against a route that does nothing and the disk's sync", LATENCY, 15),
-    Benchmark("latency", "latency under 10% to 120% of what it can take, 1 to 1,000 connections", LATENCY, 45),
+    Benchmark("latency", "latency under 10% to 120% of what it can take, 1 to 1,000 connections", LATENCY, 42),
     Benchmark("guard", "what tokens and limits cost a point", LATENCY, 9),
     Benchmark("dialects", "the requests of lapiz's, crayon's and pastalog's clients", LATENCY, 9),
     Benchmark("throughput", "points a second as JSON and protobuf, plain, gzip and zstd", THROUGHPUT, 20),
@@ -45,8 +45,8 @@ OWN = (
     Benchmark("client", "what a log call costs, and points a second from one process", LOOP, 9),
     Benchmark("summary_writer", "the local SummaryWriter against tensorboardX's and torch's", LOOP, 9),
     Benchmark("reading", "a million points and ten thousand runs read back", READING, 20),
-    Benchmark("footprint", "bytes a point on disk, in the journal and in memory; an idle bridge", SIZE, 15),
-    Benchmark("overload", "twice what it can take", LONG, 15),
+    Benchmark("footprint", "bytes a point on disk, in the journal and in memory; an idle bridge", SIZE, 13),
+    Benchmark("overload", "twice what it can take", LONG, 11),
     Benchmark("clients_1000", "a thousand clients that flush once a second", LONG, 10),
     Benchmark("replay", "how fast a start gets through a journal", LONG, 10),
     Benchmark("soak", "nothing grows over very many requests", LONG, 10),

@@ -87,7 +87,7 @@ def run(size: Size) -> Result:
             works[f"{maker} histogram"] = histogram
         for package in ("tbbridge", "tensorboardX"):
             works[f"{package} import"] = lambda package=package: import_ms(package)  # type: ignore[misc]
-        found = in_turns(works, size.pick(1, 4, 7), "summary_writer")
+        found = in_turns(works, size.pick(1, 3, 7), "summary_writer")
         for writer in opened.values():
             writer.close()
     spread = {what: Spread.of(measured) for what, measured in found.items()}

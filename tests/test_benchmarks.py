@@ -145,11 +145,16 @@ def test_the_closed_load_sees_the_stall_once(stalling_port: int, tmp_path: Path)
 
 def test_a_peer_that_cannot_be_installed_is_said_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, 1, "", "looking\nERROR: No matching distribution found for nosuch\n")
+        return subprocess.CompletedProcess(
+            command,
+            1,
+            "",
+            "looking\nERROR: No matching distribution found for nosuch at https://index.example/x in /home/me/x\n",
+        )
 
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     monkeypatch.setattr(environments.subprocess, "run", refuse)
-    with pytest.raises(environments.Missing, match="No matching distribution found for nosuch"):
+    with pytest.raises(environments.Missing, match=r"No matching distribution found for nosuch at \.\.\. in \.\.\.$"):
         environments.installed(environments.Peer("nosuch", ("nosuch",)))
 
 

@@ -11,6 +11,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.peers.tools import without_places
+
 ROOT = Path(__file__).parents[2] / ".venv-peers"
 INSTALL_S = 900.0
 
@@ -76,4 +78,4 @@ def _run(command: list[str], cwd: Path | None = None) -> None:
         raise Missing(f"it could not be installed: {type(error).__name__}") from error
     if done.returncode:
         said = [line for line in (done.stderr or done.stdout).splitlines() if "error" in line.lower()] or ["no reason given"]
-        raise Missing(f"it could not be installed: {said[0].strip()[:200]}")
+        raise Missing(f"it could not be installed: {without_places(said[0])}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,11 @@ _QUIET = {
     "CUDA_VISIBLE_DEVICES": "",
     "PYTHONWARNINGS": "ignore",
 }
+
+
+def without_places(text: str) -> str:
+    """What a tool said, without addresses and folders, which are this machine's affair: results are published."""
+    return re.sub(r"\w+://\S+|(?<![\w.])/[\w.-]+/\S*", "...", text).strip()[:200]
 
 
 class Tool:
@@ -53,7 +59,7 @@ class Tool:
             line = ""
         if not line:
             said = [text for text in self._errors.read_text().splitlines() if text.strip()]
-            raise RuntimeError(f"{self.name} failed: {said[-1].strip()[:300] if said else 'it said nothing'}")
+            raise RuntimeError(f"it failed: {without_places(said[-1]) if said else 'it said nothing'}")
         found: dict[str, Any] = json.loads(line)
         return found
 
