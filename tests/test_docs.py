@@ -48,11 +48,11 @@ def test_files_named_in_code_marks_exist(page: Path) -> None:
     assert [name for name in names if not (ROOT / name).exists()] == []
 
 
-def test_readme_says_the_limits_as_they_are() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_the_page_of_the_interface_says_the_limits_as_they_are() -> None:
+    page = (ROOT / "docs" / "http.md").read_text()
     said = (
         f"a run is 1 to {limits.RUN_MAX_BYTES} bytes",
         f"a tag is 1 to {limits.TAG_MAX_BYTES:,} bytes",
         f"at most {limits.BODY_MAX_BYTES // limits.MiB} MiB, {limits.DECODED_MAX_BYTES // limits.MiB} MiB after",
     )
-    assert [sentence for sentence in said if sentence not in readme] == []
+    assert [sentence for sentence in said if sentence not in page] == []

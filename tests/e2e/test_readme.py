@@ -1,4 +1,4 @@
-"""The README's commands and programs are run as printed, against a live bridge; only the port is another one."""
+"""The commands and programs of the README, and of pages it hands on to, are run as printed; only the port is another one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from pathlib import Path
 
 from processes import ROOT, SCRIPTS, environment, get
 
-README = (ROOT / "README.md").read_text()
+PAGES = [(ROOT / page).read_text() for page in ("README.md", "docs/http.md")]
+LAPIZ = (ROOT / "docs" / "compat" / "lapiz.md").read_text()
 PRINTED = "127.0.0.1:6007"
 # Commands that set things up: make's are what continuous integration itself runs, the rest is run by test_example and test_up.
-SET_UP = ("make ", "pip install ", ".venv/bin/python examples/", "tbbridge up")
+SET_UP = ("make ", "python3 -m venv ", ".venv/bin/", "docker compose up")
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return [block for page in PAGES for block in re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)]
 
 
 def run(command: list[str], bridge: str, folder: Path) -> str:
@@ -39,9 +40,12 @@ def test_everything_printed_works(bridge: str, tmp_path: Path) -> None:
         # --fail: an error answer fails the command; as printed, curl would show it to the reader.
         script = block.replace(PRINTED, place).replace("curl ", "curl -sS --fail ")
         answers.append(run(["bash", "-euo", "pipefail", "-c", script], bridge, tmp_path))
-    assert len(answers) == 4, "two writes, the reads, and tbbridge send"
-    assert json.loads(answers[0]) == json.loads(blocks("json")[0])
-    programs = blocks("python")
+    assert len(answers) == 5, "three writes, the reads, and tbbridge send"
+    for answer in blocks("json"):
+        assert json.loads(answers[0]) == json.loads(answer)
+    (theirs, ours) = re.findall(r"```python\n(.*?)```", LAPIZ, re.DOTALL)
+    assert "from lapiz import" in theirs, "that one is run with lapiz's own package, in test_family_packages"
+    programs = [*blocks("python"), ours]
     assert len(programs) == 3
     for program in programs:
         run([sys.executable, "-W", "error", "-c", program.replace(PRINTED, place)], bridge, tmp_path)
@@ -51,7 +55,8 @@ def test_everything_printed_works(bridge: str, tmp_path: Path) -> None:
         answer = get(f"{bridge}/api/v1/scalars", run=run, tag=tag)
         return dict(zip(answer["steps"], answer["values"], strict=True))
 
-    assert values("hello", "loss") == {1: 0.5}
+    hello = get(f"{bridge}/api/v1/scalars", run="hello", tag="loss")
+    assert (hello["steps"], hello["values"]) == ([1, 1], [0.5, 0.5]), "both pages send it"
     assert list(values("experiment/lr=0.1", "loss/train")) == [1, 2, 3]
     assert values("experiment/lr=0.1", "loss/train")[3] == "NaN"
     assert len(values("sine,lr=1e-3", "wave")) == 100
