@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,12 +20,23 @@ mpl.use("svg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.results import Record, Row, rounded, shown
 from tbbridge.limits import MiB
 
 OURS, PEER, FLOOR, GOOD, BAD = "#1f6feb", "#d9822b", "#9aa4b2", "#2da44e", "#cf222e"
-FLOORS = ("memory copy", "buffered write", "no-op", "bare", "same bytes", "no sync", "step, value")
+FLOORS = (
+    "memory copy",
+    "buffered write",
+    "no-op",
+    "bare",
+    "the same bytes",
+    "no sync",
+    "step, value",
+    "p50 of the same floor",
+    "10 requests",
+)
 
 Records = Mapping[str, Record]
 
@@ -62,8 +74,14 @@ def _axes(rows: int, columns: int, width: float, height: float, **more: Any) -> 
     return figure, list(axes.flat)
 
 
+def _plain(axis: Any) -> None:
+    """Numbers as people write them on this axis (an `XAxis` or `YAxis`), on a logarithmic one too."""
+    axis.set_major_formatter(lambda value, _: shown(value))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _bars(axis: Axes, names: Sequence[str], values: Sequence[float], colors: Sequence[str], unit: str) -> None:
-    """Horizontal, the first on top, each with its number."""
+    """Horizontal, the first on top, each with its number; on a scale of factors if they are far apart."""
     places = range(len(names))
     axis.barh(places, values, color=colors, height=0.7)
     axis.set_yticks(places, names)
@@ -71,7 +89,13 @@ def _bars(axis: Axes, names: Sequence[str], values: Sequence[float], colors: Seq
     for place, value in zip(places, values, strict=True):
         axis.annotate(f" {shown(value)}", (value, place), va="center", fontsize=8)
     axis.set_xlabel(unit)
-    axis.margins(x=0.15)
+    least, most = min(values), max(values)
+    if least > 0 and most > 30 * least:
+        axis.set_xscale("log")
+        axis.set_xlim(10 ** math.floor(math.log10(least) - 0.3), most * 4)
+    else:
+        axis.set_xlim(0, most * 1.15)
+    _plain(axis.xaxis)
     axis.grid(visible=True, axis="x", alpha=0.3)
 
 
@@ -102,6 +126,8 @@ def goals(records: Records) -> Figure:
     axis.axvline(1, color="black", linewidth=0.8)
     axis.set_yticks(range(len(names)), names, fontsize=7)
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    _plain(axis.xaxis)
     axis.set_xlabel("times better than its goal (the line); left of it: missed")
     axis.grid(visible=True, axis="x", alpha=0.3)
     return figure
@@ -135,6 +161,7 @@ def journey(records: Records) -> Figure:
         left.margins(x=0.15)
         left.set_title(f"{titles.get(found['name'], found['name'])}: medians, ms", fontsize=9)
         right.set_xscale("log")
+        _plain(right.xaxis)
         right.set_title("ms: p50 ●, p90, p99 and p99.9 |, largest ◆", fontsize=9)
     return figure
 
@@ -168,6 +195,8 @@ def latency(records: Records) -> Figure:
                 label = f"{found['connections']:,}" if name == "p50" else None
                 axis.plot(rates, [load["ms"][name] for load in found["loads"]], style, color=color, label=label, marker=".")
         axis.set_yscale("log")
+        _plain(axis.yaxis)
+        _plain(axis.xaxis)
         axis.set_xlabel("requests a second that were due (10% to 120% of what it can take)")
         axis.set_title(f"{points:,} point{'s' if points > 1 else ''} a request", fontsize=9)
         axis.grid(visible=True, alpha=0.3)
@@ -194,7 +223,6 @@ def _compared(records: Records, names: Sequence[str], keep: Callable[[Row], bool
         peers = {row.against: row.peer.median for row in rows if row.peer is not None}
         colors = [OURS, *(FLOOR if peer.startswith(FLOORS) else PEER for peer in peers)]
         _bars(axis, ["tbbridge", *peers], [rows[0].ours.median, *peers.values()], colors, unit)
-        axis.set_xscale("log")
         axis.set_title(f"{title} ({rows[0].better} is better)", fontsize=9, loc="left")
     return figure
 
@@ -216,7 +244,7 @@ def kinds(records: Records) -> Figure:
     figure, (axis,) = _axes(1, 1, 9, 0.8 + 0.3 * len(rows))
     _bars(axis, [row.name for row in rows], [row.ours.median for row in rows], [OURS] * len(rows), "MB a second")
     axis.plot([row.peer.median if row.peer else 0 for row in rows], range(len(rows)), "|", color=FLOOR, markersize=14)
-    axis.set_xscale("log")
+    axis.set_xlim(right=4 * max(row.peer.median if row.peer else 0 for row in rows))
     axis.set_xlabel("MB a second into event files (bar), and the disk's cache with the same bytes (mark)")
     return figure
 
@@ -227,6 +255,7 @@ def scale(records: Records) -> Figure:
     for (what, found), color in zip(curves.items(), (OURS, PEER), strict=True):
         axis.plot([at["number"] for at in found], [at["cpu_us"] for at in found], "o-", color=color, label=what)
     axis.set_xscale("log")
+    _plain(axis.xaxis)
     axis.set_ylim(bottom=0)
     axis.set_xlabel("runs, or tags of one run")
     axis.set_ylabel("processor time a point, us")
@@ -252,6 +281,8 @@ def loop(records: Records) -> Figure:
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xlim(8, 6000)
+    _plain(axis.xaxis)
+    _plain(axis.yaxis)
     axis.set_xlabel("tags a step")
     axis.set_ylabel("seconds added to 1,000 steps")
     axis.grid(visible=True, alpha=0.3)

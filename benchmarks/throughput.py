@@ -108,7 +108,7 @@ def run(size: Size) -> Result:
         "JSON columns, plain": Goal(3e6, "ours"),
         "protobuf columns, plain": Goal(min(6e6, 0.7 * limit.median), "ours"),
     }
-    rows = []
+    rows, usual = [], "JSON columns, plain"
     cpu = {what: Spread.of([rate.cpu_s_per_million for rate in all_]) for what, all_ in found.items()}
     for what in list(works)[:-2]:
         size_ = found[what][0].body_bytes_a_point
@@ -118,7 +118,7 @@ def run(size: Size) -> Result:
         against = "the same bytes into the disk's cache"
         rows.append(Row(what, "points/s", rates[what], limit, against, "more", goals.get(what), note))
     for what in list(works)[:-2]:
-        against = "JSON columns, plain"
-        rows.append(Row(f"{what}: processor time", "s/M points", cpu[what], cpu[against], against))
+        peer, against = (None, "") if what == usual else (cpu[usual], usual)
+        rows.append(Row(f"{what}: processor time", "s/M points", cpu[what], peer, against))
     rows.append(Row("the disk, a sync for each 10,000 points", "points/s", rates["synced"], limit, "no sync", "more"))
     return Result(rows)
