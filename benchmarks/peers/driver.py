@@ -71,6 +71,21 @@ def tensorflow(place: Place) -> Run:
     return log, writer.close
 
 
+def tensorflow_records(place: Place) -> Run:
+    """Its C++ writer of records alone, given events that are made by protobuf."""
+    tf = importlib.import_module("tensorflow")
+    event = importlib.import_module("tensorboard.compat.proto.event_pb2").Event
+    writer = tf.io.TFRecordWriter(os.path.join(place.folder, place.name))
+
+    def log(step: int, values: Values) -> None:
+        for tag, value in values.items():
+            made = event(wall_time=time.time(), step=step)
+            made.summary.value.add(tag=tag, simple_value=value)
+            writer.write(made.SerializeToString())
+
+    return log, writer.close
+
+
 def mlflow(*, is_async: bool) -> Callable[[Place], Run]:
     def opened(place: Place) -> Run:
         module = importlib.import_module("mlflow")
@@ -130,6 +145,7 @@ TOOLS: dict[str, Callable[[Place], Run]] = {
     "tensorboardX": event_file("tensorboardX"),
     "torch": event_file("torch.utils.tensorboard"),
     "TensorFlow": tensorflow,
+    "TensorFlow, records": tensorflow_records,
     "mlflow": mlflow(is_async=False),
     "mlflow, async": mlflow(is_async=True),
     "trackio": trackio,
@@ -205,7 +221,7 @@ WORKS: dict[str, Callable[[str, str, str, dict[str, Any]], dict[str, Any]]] = {"
 
 
 def version_of(tool: str) -> str:
-    package = {"TensorFlow": "tensorflow-cpu"}.get(tool, tool.partition(",")[0])
+    package = tool.partition(",")[0].replace("TensorFlow", "tensorflow-cpu")
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -38,7 +38,9 @@ PEERS = (
     Peer("aim", ("aim",), tools=("aim",)),
     # Its client is of Python 2's time and wants pkg_resources, which setuptools has dropped since.
     Peer("pastalog", ("pastalog", "requests", "setuptools<80"), "pastalog", ("pastalog",)),
-    Peer("tensorflow", ("tensorflow-cpu",), tools=("TensorFlow",)),
+    Peer(
+        "tensorflow", ("tensorflow-cpu", "tensorboard"), tools=("TensorFlow", "TensorFlow, records")
+    ),  # tf.summary asks for TensorBoard
 )
 
 
@@ -46,14 +48,15 @@ def installed(peer: Peer) -> Path:
     """Its Python; installs it if it is not there. Raises `Missing`."""
     folder = ROOT / peer.environment
     python, stamp = folder / "bin" / "python", folder / ".installed"
-    if not stamp.exists():
-        print(f"installing {' '.join(peer.packages)} into .venv-peers/{peer.environment} ...", file=sys.stderr)
+    wanted = " ".join(peer.packages)
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"installing {wanted} into .venv-peers/{peer.environment} ...", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(folder)])
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "numpy", *peer.packages])
         if peer.node:
             _install_node(python, peer.node)
-        stamp.touch()
+        stamp.write_text(wanted)
     return python
 
 
