@@ -11,7 +11,7 @@ TEST_WORKERS ?= 3
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-compose lint fuzz chaos audit bench bench-peers proto lock clean
+.PHONY: help up test test-compose lint fuzz chaos audit bench bench-peers proto openapi lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,8 @@ lock: .venv/.installed-dev  ## pin again, by version and hash, what the containe
 	$(LOCK) pyproject.toml --extra server --output-file docker/bridge.lock
 	echo 'tensorboard>=2.20' | $(LOCK) - --output-file docker/tensorboard.lock
 	echo 'hatchling>=1.27' | $(LOCK) - --output-file docker/build.lock
+openapi: .venv/.installed-dev  ## write docs/openapi.json again, as the app says it
+	$(BIN)/python tests/shared/openapi_document.py
 
 clean:  ## remove .venv, .venv-peers and the caches; never ./runs
 	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -18,6 +18,7 @@ from tbbridge.errors import TBBridgeError
 from tbbridge.model import Batch
 from tbbridge.pipeline.door import Ack, Health, Receipt, Stats
 from tbbridge.server.app import build_app
+from tbbridge.server.openapi_shape import resolved
 from tbbridge.server.settings import ServerSettings
 
 
@@ -71,7 +72,7 @@ async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         declared = operation["responses"].get(str(response.status_code))
         assert declared, f"{response.status_code} of {response.request.url.path} is not in the OpenAPI document"
         kind = re.sub(";.*", "", response.headers["content-type"])
-        assert kind in {*declared["content"], "application/x-protobuf"}
+        assert kind in {*resolved(document, declared)["content"], "application/x-protobuf"}
 
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     hooks = {"response": [is_declared]}

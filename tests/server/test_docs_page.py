@@ -83,7 +83,7 @@ def test_text_of_the_document_is_never_markup(document):
     ]
     schema = {"description": evil, "properties": {evil: {"const": evil}}, "examples": [evil]}
     schemas = {**document["components"]["schemas"], evil: schema}
-    told = {**document, "paths": {f"/{evil}": {"get": operation}}, "components": {"schemas": schemas}}
+    told = {**document, "paths": {f"/{evil}": {"get": operation}}, "components": {**document["components"], "schemas": schemas}}
     shown = Page(pages.page(evil, "\n".join(docs_page._page(told))).body.decode())
     assert "script" not in shown.tags
     assert "b" in shown.tags  # ours

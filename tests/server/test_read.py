@@ -89,6 +89,7 @@ async def test_candlesticks_hold_the_quartiles_of_each_bin(client):
     values = [*range(10), "NaN", 7.5, *range(12, 20)]
     await write(client, "a", steps=list(range(20)), values=values)
     assert await read(client, "a", downsample="candlestick", max_points=2) == {
+        "kind": "candlesticks",
         "run": "a",
         "tag": "loss",
         "count": 20,

@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from tbbridge.model import INT64_MAX, INT64_MIN
 from tbbridge.server.answers import Answer
+from tbbridge.server.openapi_shape import resolved
 from tbbridge.server.pages import page
 
 Part: TypeAlias = dict[str, Any]  # of the OpenAPI document
@@ -58,7 +59,8 @@ def _page(document: Part) -> Iterator[str]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             tag = operation["tags"][0]
-            by_tag[tag].append("\n".join(_operation(method.upper(), path, operation)))
+            answers = {status: resolved(document, said) for status, said in operation["responses"].items()}
+            by_tag[tag].append("\n".join(_operation(method.upper(), path, {**operation, "responses": answers})))
             contents[tag].append(_entry(method.upper(), path, operation))
     yield f"<h1>{escape(info['title'])}</h1>"
     yield f'<p class="dim">Version {escape(info["version"])}. {escape(info.get("summary", ""))} '

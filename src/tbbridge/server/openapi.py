@@ -18,8 +18,10 @@ from tbbridge import errors
 from tbbridge.errors import TBBridgeError
 from tbbridge.server.answers import JSON, PROTOBUF, problem_type
 from tbbridge.server.guard import scope_of
+from tbbridge.server.openapi_shape import shaped
+from tbbridge.wire import json_kinds_schema as kinds
 from tbbridge.wire import json_v1_schema as schema
-from tbbridge.wire.json_fields import NUMBER_SCHEMA
+from tbbridge.wire.json_fields import named
 
 DESCRIPTION: Final = """\
 Send numbers, pictures, sound, text and whatever else TensorBoard shows over HTTP; they become event
@@ -37,6 +39,11 @@ TAGS: Final = [
     {"name": "operate", "description": "For whoever runs the bridge."},
 ]
 
+# Where generated clients ask if nobody tells them otherwise: where `tbbridge up` and `serve` listen if nobody tells them.
+SERVERS: Final = [
+    {"url": "http://127.0.0.1:6007", "description": "A bridge on this machine, with the port that it has if none is said"}
+]
+
 _SECURITY_SCHEMES: Final[dict[str, Any]] = {
     "token": {
         "type": "http",
@@ -48,6 +55,21 @@ _SECURITY_SCHEMES: Final[dict[str, Any]] = {
 WRITE_EXAMPLES: Final[dict[str, Any]] = {
     "one point": {"summary": "One point, its step counted by the server", "value": schema.ONE_POINT_EXAMPLE},
     "every kind": {"summary": "Every kind, with a writer so that a retry is free", "value": schema.WRITE_EXAMPLE},
+}
+
+# A tag of the kind that each route reads, which the example of a write makes; graphs and layouts have none.
+_TAG_EXAMPLES: Final[dict[str, str]] = {
+    "readHistograms": schema.HISTOGRAM_EXAMPLE["tag"],
+    "readTexts": schema.TEXT_EXAMPLE["tag"],
+    "readImages": kinds.IMAGE_EXAMPLE["tag"],
+    "readBlob": kinds.IMAGE_EXAMPLE["tag"],
+    "readAudio": kinds.AUDIO_EXAMPLE["tag"],
+    "readRunMetadata": kinds.RUN_METADATA_EXAMPLE["tag"],
+    "readPrCurves": kinds.PR_CURVE_EXAMPLE["tag"],
+    "readMeshes": kinds.MESH_EXAMPLE["tag"],
+    "readEmbeddings": kinds.EMBEDDING_EXAMPLE["tag"],
+    "readTensors": kinds.TENSOR_EXAMPLE["tag"],
+    "readValues": kinds.TENSOR_EXAMPLE["tag"],
 }
 
 # What each error looks like to a client: one example detail for each class that a route may answer with.
@@ -73,6 +95,8 @@ _EXAMPLE_DETAILS: Final[dict[type[TBBridgeError], str]] = {
     errors.NotReady: "the disk refuses to store",
 }
 
+_FULL_DETAIL: Final = "the disk is full; free some space, and send it again"
+
 
 def responses(*kinds: type[TBBridgeError], extra: dict[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may answer with these errors; `extra` are statuses that errors take now and then."""
@@ -86,23 +110,31 @@ def responses(*kinds: type[TBBridgeError], extra: dict[int, str] | None = None) 
     return dict(sorted(made.items(), key=lambda item: int(item[0])))
 
 
+def component(model: Any) -> dict[str, Any]:
+    """The schema of `model`, to be a component of its name; for types that FastAPI does not see in a signature."""
+    found = TypeAdapter(model).json_schema(ref_template="#/components/schemas/{model}")
+    return {**found, **named(model.__name__, found.pop("description", ""))}
+
+
+def _problem(kind: type[TBBridgeError], status: int) -> dict[str, Any]:
+    return {
+        "type": problem_type(kind.code),
+        "title": kind.title,
+        "status": status,
+        "detail": _EXAMPLE_DETAILS.get(kind, "an internal error; the log has it under id 1f3a9c5e"),
+        "code": kind.code,
+        "request_id": "5f1c9a02-1b",
+    }
+
+
 def _response(status: int, kinds: Sequence[type[TBBridgeError]]) -> dict[str, Any]:
     reference = {"$ref": "#/components/schemas/Problem"}
-    examples = {
-        kind.code: {
-            "value": {
-                "type": problem_type(kind.code),
-                "title": kind.title,
-                "status": status,
-                "detail": _EXAMPLE_DETAILS.get(kind, "an internal error; the log has it under id 1f3a9c5e"),
-                "code": kind.code,
-            }
-        }
-        for kind in kinds
-    }
+    examples = {kind.code: {"value": _problem(kind, status)} for kind in kinds}
+    if status == HTTPStatus.INSUFFICIENT_STORAGE:
+        examples[errors.StorageFailed.code] = {"value": {**_problem(errors.StorageFailed, status), "detail": _FULL_DETAIL}}
     made: dict[str, Any] = {
         "description": " or ".join(dict.fromkeys(kind.title for kind in kinds)),
-        "content": {JSON.problem_type: {"schema": reference, **({"examples": examples} if examples else {})}},
+        "content": {JSON.problem_type: {"schema": reference, "examples": examples}},
     }
     if any(issubclass(kind, errors.Unready) for kind in kinds) or status == HTTPStatus.INSUFFICIENT_STORAGE:
         made["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
@@ -151,6 +183,8 @@ def install(app: FastAPI) -> None:
                 description=DESCRIPTION,
                 routes=app.routes,
                 tags=TAGS,
+                servers=SERVERS,
+                license_info={"name": "MIT", "identifier": "MIT"},
             )
             app.openapi_schema = _finished(made)
         return app.openapi_schema
@@ -169,13 +203,13 @@ def _finished(document: dict[str, Any]) -> dict[str, Any]:
     for name, path in document["paths"].items():
         for method, operation in path.items():
             _guarded(operation, method.upper(), name)
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "tag" and operation["operationId"] in _TAG_EXAMPLES:
+                    parameter["schema"]["examples"] = [_TAG_EXAMPLES[operation["operationId"]]]
             invalid = operation["responses"].get("422")
             if invalid is not None and JSON.problem_type not in invalid["content"]:
                 operation["responses"].pop("422")
-    schemas["Number"] = NUMBER_SCHEMA
-    finished: dict[str, Any] = _with_number_named(document)
-    finished["components"]["schemas"]["Number"] = NUMBER_SCHEMA
-    return finished
+    return shaped(document)
 
 
 def _guarded(operation: dict[str, Any], method: str, path: str) -> None:
@@ -198,14 +232,3 @@ def _joined(present: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     content = {**problem, "examples": {**problem.get("examples", {}), **added}}
     descriptions = dict.fromkeys([*present["description"].split(" or "), *more["description"].split(" or ")])
     return {**more, **present, "description": " or ".join(descriptions), "content": {JSON.problem_type: content}}
-
-
-def _with_number_named(part: Any) -> Any:
-    """Each copy of the schema for numbers as a reference to one, so that generators make one type of it."""
-    if isinstance(part, dict):
-        if part.get("anyOf") == NUMBER_SCHEMA["anyOf"]:
-            return {"$ref": "#/components/schemas/Number"}
-        return {key: _with_number_named(value) for key, value in part.items()}
-    if isinstance(part, list):
-        return [_with_number_named(one) for one in part]
-    return part

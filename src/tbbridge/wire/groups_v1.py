@@ -18,7 +18,7 @@ from tbbridge.errors import InvalidBatch, InvalidItem, ItemError, MalformedBody,
 from tbbridge.groups import CombinedGroup, IndexedGroup, NormalGroup
 from tbbridge.wire.collect import ItemErrors
 from tbbridge.wire.json_errors import checked
-from tbbridge.wire.json_fields import shape
+from tbbridge.wire.json_fields import named, shape
 
 PATTERN_EXAMPLE: Final[dict[str, Any]] = {"pattern": "red*", "bin": "colors"}
 GROUPS_EXAMPLE: Final[dict[str, Any]] = {
@@ -31,7 +31,7 @@ GROUPS_EXAMPLE: Final[dict[str, Any]] = {
 
 
 @with_config(shape(PATTERN_EXAMPLE))
-class Pattern(TypedDict):
+class GroupPattern(TypedDict):
     """Members whose names match `pattern` share the charts of `bin`."""
 
     pattern: Annotated[str, Field(description="`*`, `?` and `[...]` stand for characters, as in a shell; case counts.")]
@@ -48,11 +48,12 @@ class Group(TypedDict):
         Field(
             description="`normal`: all members in one run, tags `<name>/<tag>`. `indexed`: numbered members, each in the run "
             "`<group>/<number>`, tags `<group>/<tag>/<first>-<last>` with `bin_size` members to a chart. `combined`: each in "
-            "the run `<group>/<name>`, tags `<group>/<tag>/<bin>` with the bin of the first pattern that matches the name."
+            "the run `<group>/<name>`, tags `<group>/<tag>/<bin>` with the bin of the first pattern that matches the name.",
+            json_schema_extra=named("GroupKind"),
         ),
     ]
     bin_size: NotRequired[Annotated[int, Field(description="Of an indexed group.", json_schema_extra={"minimum": 1})]]
-    patterns: NotRequired[Annotated[list[Pattern], FailFast(), Field(description="Of a combined group, in order.")]]
+    patterns: NotRequired[Annotated[list[GroupPattern], FailFast(), Field(description="Of a combined group, in order.")]]
 
 
 @with_config(shape(GROUPS_EXAMPLE))
@@ -145,7 +146,7 @@ def _item(group: groups.Group) -> Group:
         case IndexedGroup():
             return {"name": group.name, "kind": "indexed", "bin_size": group.bin_size}
         case CombinedGroup():
-            patterns: list[Pattern] = [{"pattern": one.pattern, "bin": one.bin} for one in group.patterns]
+            patterns: list[GroupPattern] = [{"pattern": one.pattern, "bin": one.bin} for one in group.patterns]
             return {"name": group.name, "kind": "combined", "patterns": patterns}
 
 

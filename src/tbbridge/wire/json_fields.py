@@ -21,10 +21,29 @@ def shape(example: dict[str, Any]) -> ConfigDict:
     return ConfigDict(extra="allow", strict=True, json_schema_extra={"additionalProperties": False, "examples": [example]})
 
 
+# The key under which a schema that stands in a field's place carries the name that it shall have among the document's
+# components: server/openapi.py takes it there. A generator names its type so; without it, each makes up a name for each place.
+NAME_KEY: Final = "x-component"
+
+
+def named(name: str, description: str = "") -> dict[str, Any]:
+    """What a schema says besides, to be a component called `name`; what its field says of it stays with the field."""
+    return {NAME_KEY: {"name": name, "description": description}}
+
+
+SPECIAL_SCHEMA: Final[dict[str, Any]] = {
+    **named("SpecialNumber", "Stands for what JSON has no number for."),
+    "type": "string",
+    "enum": list(SPECIAL_NUMBERS),
+    "x-enum-varnames": ["NAN", "INFINITY", "NEGATIVE_INFINITY"],  # how generators call them, which cannot call one `-Infinity`
+}
 NUMBER_SCHEMA: Final[dict[str, Any]] = {
-    "anyOf": [{"type": "number", "format": "double"}, {"type": "string", "enum": list(SPECIAL_NUMBERS)}],
-    "description": "A number, or one of the strings that stand for what JSON has no number for. Taken too, though no JSON: the "
-    "bare tokens NaN, Infinity and -Infinity, which Python's json module writes.",
+    **named(
+        "NumberValue",
+        "A number, or one of the strings that stand for what JSON has no number for. Taken too, though no JSON: the "
+        "bare tokens NaN, Infinity and -Infinity, which Python's json module writes.",
+    ),
+    "anyOf": [{"type": "number", "format": "double"}, SPECIAL_SCHEMA],
 }
 Number = Annotated[float, WithJsonSchema(NUMBER_SCHEMA)]
 Finite = Annotated[float, WithJsonSchema({"type": "number", "format": "double"})]
@@ -49,7 +68,7 @@ DisplayName = Annotated[str, Field(description="Shown in place of the tag. Tenso
 Description = Annotated[
     str, Field(description="Markdown, shown beside the tag. TensorBoard keeps what a tag's first value says.")
 ]
-Bytes = Annotated[str, WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
+Bytes = Annotated[str, WithJsonSchema({"type": "string", "format": "byte", "contentEncoding": "base64"})]
 # Of any depth; one schema for all of them, since a nested list of numbers says no more to a generator.
 Nested = Annotated[list[Any], WithJsonSchema({"type": "array", "items": {}})]
 

@@ -149,7 +149,7 @@ def _one_of(item: object, *names: str) -> str:
     return given[0]
 
 
-def _histogram(item: schema.Histogram) -> Histogram:
+def _histogram(item: schema.HistogramSummary) -> Histogram:
     values, buckets = item.get("values"), item.get("buckets")
     return Histogram(
         tag_name(item["tag"]),
@@ -164,7 +164,7 @@ def _buckets(rows: list[list[float]]) -> Buckets:
     return Buckets(*np.ascontiguousarray(table.T))
 
 
-def _image(item: kinds.Image) -> Image:
+def _image(item: kinds.ImageSummary) -> Image:
     tag = tag_name(item["tag"])
     if _one_of(item, "images", "array") == "images":
         images = tuple(_bytes(one, f"images[{position}]") for position, one in enumerate(item["images"]))
@@ -185,7 +185,7 @@ def _pixels(values: list[Any]) -> object:
     return values
 
 
-def _audio(item: kinds.Audio) -> Audio:
+def _audio(item: kinds.AudioSummary) -> Audio:
     tag = tag_name(item["tag"])
     if _one_of(item, "clips", "samples") == "clips":
         clips = tuple(_bytes(one, f"clips[{position}]") for position, one in enumerate(item["clips"]))
@@ -210,7 +210,7 @@ def _numbers(values: list[Any]) -> Float64s:
     return array.astype(np.float64)
 
 
-def _pr_curve(item: kinds.PrCurve) -> PrCurve:
+def _pr_curve(item: kinds.PrCurveSummary) -> PrCurve:
     tag = tag_name(item["tag"])
     if "labels" in item or "predictions" in item:
         for name in ("labels", "predictions"):
@@ -235,7 +235,7 @@ def _counted(tag: str, rows: list[Any]) -> PrCurve:
     return curves.pr_curve_raw(tag, *rows)
 
 
-def _mesh(item: kinds.Mesh) -> Mesh:
+def _mesh(item: kinds.MeshSummary) -> Mesh:
     tag = tag_name(item["tag"])
     for name in ("vertices", "colors", "faces"):
         if name in item:
@@ -244,7 +244,7 @@ def _mesh(item: kinds.Mesh) -> Mesh:
     return Mesh(tag, made.vertices, made.colors, made.faces, made.config, **_shared(item))
 
 
-def _embedding(item: kinds.Embedding) -> Embedding:
+def _embedding(item: kinds.EmbeddingSummary) -> Embedding:
     tag = tag_name(item["tag"])
     matrix = _converted("matrix", embeddings.embedding, tag, _only_numbers(item["matrix"], "matrix")).matrix
     metadata = item.get("metadata")
@@ -270,7 +270,7 @@ def _chart(item: kinds.Chart) -> Chart:
     return Chart(item["title"], tuple(item.get("multiline", ())), margin)
 
 
-def _tensor(item: kinds.Tensor) -> Tensor:
+def _tensor(item: kinds.TensorSummary) -> Tensor:
     tag = tag_name(item["tag"])
     plugin = item.get("plugin_name", "")
     plugin_content = _bytes(item.get("plugin_content", ""), "plugin_content")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 from pydantic import ConfigDict, Field, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
-from tbbridge.wire.json_fields import Bytes, Nested, Number, Numbers, Shared, Tagged, shape
+from tbbridge.wire.json_fields import Bytes, Nested, Numbers, Shared, Tagged, named, shape
 
 # One red pixel; eight samples of silence at 8 kHz; a graph of one node named "input" with the operation Placeholder.
 _PNG: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
@@ -92,7 +92,7 @@ _LETTERS: Final = "One letter a dimension: N image, H row, W column, C channel. 
 
 
 @with_config(shape(IMAGE_EXAMPLE))
-class Image(Tagged):
+class ImageSummary(Tagged):
     """Pictures: either `images`, encoded, or `array`, which the server encodes as one PNG. An animated GIF is a video."""
 
     kind: Literal["image"]
@@ -101,8 +101,12 @@ class Image(Tagged):
     dataformats: NotRequired[Annotated[str, Field(description=_LETTERS, examples=["HWC"])]]
 
 
+# A float, since some send 44100.0; the document says what is meant.
+_SAMPLE_RATE: Final[dict[str, Any]] = {"type": "integer", "description": "Samples a second.", "examples": [44100], "minimum": 1}
+
+
 @with_config(shape(AUDIO_EXAMPLE))
-class Audio(Tagged):
+class AudioSummary(Tagged):
     """Sound: either `clips`, encoded, or `samples` and `sample_rate`, which the server encodes as one WAV file."""
 
     kind: Literal["audio"]
@@ -110,11 +114,11 @@ class Audio(Tagged):
     samples: NotRequired[
         Annotated[Nested, Field(description="Numbers from -1 to 1, [L], [L, channels] or [channels, L], 1 or 2 channels.")]
     ]
-    sample_rate: NotRequired[Annotated[Number, Field(description="Whole samples a second.", examples=[44100])]]
+    sample_rate: NotRequired[Annotated[float, WithJsonSchema(_SAMPLE_RATE)]]
 
 
 @with_config(shape(PR_CURVE_EXAMPLE))
-class PrCurve(Tagged):
+class PrCurveSummary(Tagged):
     """Precision and recall over thresholds from 0 to 1: either `labels` and `predictions`, or the six lists."""
 
     kind: Literal["pr_curve"]
@@ -131,7 +135,7 @@ class PrCurve(Tagged):
 
 
 @with_config(shape(MESH_EXAMPLE))
-class Mesh(Tagged):
+class MeshSummary(Tagged):
     """Points in space, or with `faces` triangles; several samples have one dimension more in front."""
 
     kind: Literal["mesh"]
@@ -141,21 +145,21 @@ class Mesh(Tagged):
     config: NotRequired[Annotated[dict[str, Any], Field(description="Camera, lights, material, as THREE.js knows them.")]]
 
 
-_CELLS: Final[dict[str, Any]] = {
-    "type": "array",
-    "items": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-}
+# The document has one form only: no language but those without types has a list of texts and lists of texts.
+_CELLS: Final[dict[str, Any]] = {"type": "array", "items": {"type": "array", "items": {"type": "string"}}}
 
 
 @with_config(shape(EMBEDDING_EXAMPLE))
-class Embedding(Tagged):
+class EmbeddingSummary(Tagged):
     """Vectors for the Projector, with a label or a row of cells for each."""
 
     kind: Literal["embedding"]
     matrix: Annotated[Nested, Field(description="A list of numbers for each vector.")]
     metadata: NotRequired[
         Annotated[
-            list[str | list[str]], WithJsonSchema(_CELLS), Field(description="A text for each vector, or a list of them.")
+            list[str | list[str]],
+            WithJsonSchema(_CELLS),
+            Field(description="A row of texts for each vector. A plain text is taken too, and is a row of one."),
         ]
     ]
     header: NotRequired[Annotated[list[str], Field(description="Names of the cells, if a row has more than one.")]]
@@ -166,7 +170,7 @@ class Embedding(Tagged):
 
 
 @with_config(shape(GRAPH_EXAMPLE))
-class Graph(Shared):
+class GraphSummary(Shared):
     """The run's graph."""
 
     kind: Literal["graph"]
@@ -174,7 +178,7 @@ class Graph(Shared):
 
 
 @with_config(shape(RUN_METADATA_EXAMPLE))
-class RunMetadata(Tagged):
+class RunMetadataSummary(Tagged):
     """What one step of the graph used."""
 
     kind: Literal["run_metadata"]
@@ -182,13 +186,15 @@ class RunMetadata(Tagged):
 
 
 # Any, since a union would tell of one wrong value once for each of its members.
-HParam = Annotated[
-    Any, WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "format": "double"}, {"type": "string"}]})
-]
+HPARAM_SCHEMA: Final[dict[str, Any]] = {
+    **named("HParamValue", "A setting: true or false, a number, or a text."),
+    "anyOf": [{"type": "boolean"}, {"type": "number", "format": "double"}, {"type": "string"}],
+}
+HParam = Annotated[Any, WithJsonSchema(HPARAM_SCHEMA)]
 
 
 @with_config(shape(HPARAMS_EXAMPLE))
-class HParams(Shared):
+class HParamsSummary(Shared):
     """The run's hyperparameters; the first of a run counts."""
 
     kind: Literal["hparams"]
@@ -196,7 +202,10 @@ class HParams(Shared):
     metrics: NotRequired[Annotated[list[str], Field(description="Scalar tags that matter.")]]
     group_name: NotRequired[Annotated[str, Field(description="Runs of one group are repeats of one another.")]]
     status: NotRequired[
-        Annotated[Literal["success", "failure", "running"], Field(description="Given: how the session has ended.")]
+        Annotated[
+            Literal["success", "failure", "running"],
+            Field(description="Given: how the session has ended.", json_schema_extra=named("SessionStatus")),
+        ]
     ]
 
 
@@ -231,7 +240,7 @@ class Category(TypedDict):
 
 
 @with_config(shape(LAYOUT_EXAMPLE))
-class CustomScalars(Shared):
+class CustomScalarsSummary(Shared):
     """The run's layout of the Custom Scalars page; the latest counts."""
 
     kind: Literal["custom_scalars"]
@@ -239,7 +248,7 @@ class CustomScalars(Shared):
 
 
 @with_config(shape(TENSOR_EXAMPLE))
-class Tensor(Tagged):
+class TensorSummary(Tagged):
     """Any array: either `values`, or `content` with `dtype` and `shape`."""
 
     kind: Literal["tensor"]
@@ -252,7 +261,7 @@ class Tensor(Tagged):
 
 
 @with_config(shape(RAW_EXAMPLE))
-class RawValue(Shared):
+class RawSummary(Shared):
     """A value made elsewhere, its tag and metadata in it, forwarded as it is."""
 
     kind: Literal["raw"]

@@ -97,7 +97,7 @@ def _clean_run(item: schema.RunBatch, groups: Groups) -> RunBatch | None:
         if not column.keys() <= _FIELDS_OF_COLUMNS:
             raise _Unclean
         columns.append(_columns(column))
-    rows: dict[str, list[schema.Scalar]] = {}
+    rows: dict[str, list[schema.ScalarSummary]] = {}
     summaries: list[Summary] = []
     for summary in item.get("summaries", ()):
         if summary["kind"] == "scalar":
@@ -117,7 +117,7 @@ def _clean_run(item: schema.RunBatch, groups: Groups) -> RunBatch | None:
     return None if run.is_empty else run
 
 
-def _clean_rows(tag: str, rows: Sequence[schema.Scalar]) -> ScalarColumns:
+def _clean_rows(tag: str, rows: Sequence[schema.ScalarSummary]) -> ScalarColumns:
     steps = [row["step"] for row in rows if "step" in row]
     wall_times = [row["wall_time"] for row in rows if "wall_time" in row]
     if sum(map(len, rows)) != 3 * len(rows) + len(steps) + len(wall_times):  # some row has a field more than most have
@@ -132,7 +132,7 @@ def _clean_rows(tag: str, rows: Sequence[schema.Scalar]) -> ScalarColumns:
     )
 
 
-def _named_rows(tag: str, rows: Sequence[schema.Scalar]) -> ScalarColumns:
+def _named_rows(tag: str, rows: Sequence[schema.ScalarSummary]) -> ScalarColumns:
     """The same for rows of which some say how they want to be shown."""
     names = [row.get("display_name", "") for row in rows]
     descriptions = [row.get("description", "") for row in rows]
@@ -349,7 +349,7 @@ def _steps(steps: list[int]) -> Int64s:
         raise InvalidItem("step", message, f"steps[{position}]") from None
 
 
-def _row(item: schema.Scalar, path: str) -> ScalarRow:
+def _row(item: schema.ScalarSummary, path: str) -> ScalarRow:
     step, wall_time = item.get("step"), item.get("wall_time")
     return ScalarRow(
         path,

@@ -26,6 +26,7 @@ from tbbridge.wire.json_fields import (
     Numbers,
     Tag,
     Tagged,
+    named,
     shape,
 )
 
@@ -59,7 +60,7 @@ class ScalarColumns(TypedDict):
 
 
 @with_config(shape(SCALAR_EXAMPLE))
-class Scalar(Tagged):
+class ScalarSummary(Tagged):
     """One point. For many points of a tag, `scalars` is shorter and faster."""
 
     kind: Literal["scalar"]
@@ -67,7 +68,7 @@ class Scalar(Tagged):
 
 
 @with_config(shape(TEXT_EXAMPLE))
-class Text(Tagged):
+class TextSummary(Tagged):
     """One text, Markdown, shown on TensorBoard's Text page."""
 
     kind: Literal["text"]
@@ -78,7 +79,7 @@ Bucket = Annotated[list[Finite], Field(min_length=3, max_length=3, description="
 
 
 @with_config(shape(HISTOGRAM_EXAMPLE))
-class Histogram(Tagged):
+class HistogramSummary(Tagged):
     """One histogram: either `values`, which the server sorts into buckets, or `buckets` that are ready."""
 
     kind: Literal["histogram"]
@@ -89,37 +90,39 @@ class Histogram(Tagged):
 
 
 KINDS: Final[dict[str, Any]] = {
-    "scalar": Scalar,
-    "text": Text,
-    "histogram": Histogram,
-    "image": kinds.Image,
-    "audio": kinds.Audio,
-    "pr_curve": kinds.PrCurve,
-    "mesh": kinds.Mesh,
-    "embedding": kinds.Embedding,
-    "graph": kinds.Graph,
-    "run_metadata": kinds.RunMetadata,
-    "hparams": kinds.HParams,
-    "custom_scalars": kinds.CustomScalars,
-    "tensor": kinds.Tensor,
-    "raw": kinds.RawValue,
+    "scalar": ScalarSummary,
+    "text": TextSummary,
+    "histogram": HistogramSummary,
+    "image": kinds.ImageSummary,
+    "audio": kinds.AudioSummary,
+    "pr_curve": kinds.PrCurveSummary,
+    "mesh": kinds.MeshSummary,
+    "embedding": kinds.EmbeddingSummary,
+    "graph": kinds.GraphSummary,
+    "run_metadata": kinds.RunMetadataSummary,
+    "hparams": kinds.HParamsSummary,
+    "custom_scalars": kinds.CustomScalarsSummary,
+    "tensor": kinds.TensorSummary,
+    "raw": kinds.RawSummary,
 }
 OneByOne: TypeAlias = (
-    Text
-    | Histogram
-    | kinds.Image
-    | kinds.Audio
-    | kinds.PrCurve
-    | kinds.Mesh
-    | kinds.Embedding
-    | kinds.Graph
-    | kinds.RunMetadata
-    | kinds.HParams
-    | kinds.CustomScalars
-    | kinds.Tensor
-    | kinds.RawValue
+    TextSummary
+    | HistogramSummary
+    | kinds.ImageSummary
+    | kinds.AudioSummary
+    | kinds.PrCurveSummary
+    | kinds.MeshSummary
+    | kinds.EmbeddingSummary
+    | kinds.GraphSummary
+    | kinds.RunMetadataSummary
+    | kinds.HParamsSummary
+    | kinds.CustomScalarsSummary
+    | kinds.TensorSummary
+    | kinds.RawSummary
 )
-Summary = Annotated[Scalar | OneByOne, Field(discriminator="kind")]
+Summary = Annotated[
+    ScalarSummary | OneByOne, Field(discriminator="kind", json_schema_extra=named("Summary", "One value of any kind."))
+]
 
 
 @with_config(shape(LOG_EXAMPLE))
@@ -178,7 +181,8 @@ class RunBatch(TypedDict):
             Literal["running", "finished", "failed"],
             Field(
                 description="How the program that makes the run is. `running`, sent at least every half a minute, is its "
-                "heartbeat: a running run of which nothing is heard is listed as lost. A run that holds nothing has no status."
+                "heartbeat: a running run of which nothing is heard is listed as lost. A run that holds nothing has no status.",
+                json_schema_extra=named("ReportedStatus"),
             ),
         ]
     ]

@@ -27,7 +27,7 @@ from tbbridge.errors import InvalidItem, InvalidQuery, ItemError, NotFound, Queu
 from tbbridge.logs.lines import read_level, time_text
 from tbbridge.model import LogRecord, RunName, run_name
 from tbbridge.server.bodies import SenderGone
-from tbbridge.server.openapi import responses
+from tbbridge.server.openapi import component, responses
 from tbbridge.server.service import Service
 from tbbridge.store.log_files import LogFiles, LookBack, Place, Tail, Wanted
 
@@ -58,7 +58,7 @@ class LogsQuery(BaseModel):
     """Parameters of GET /api/v1/logs."""
 
     model_config = ConfigDict(extra="forbid")
-    run: Annotated[str, Field(description="The run whose log it is.", examples=["node/7"])]
+    run: Annotated[str, Field(description="The run whose log it is.", examples=["digits/lr=1e-3"])]
     since: Annotated[
         str | None,
         Field(
@@ -86,7 +86,15 @@ class LogsQuery(BaseModel):
 _RESPONSES: Final = {
     200: {
         "description": "One JSON object a line, oldest first. With `follow` an empty line now and then, which says nothing.",
-        "content": {NDJSON_TYPE: {"schema": {"$ref": "#/components/schemas/LogLine"}}},
+        "content": {
+            NDJSON_TYPE: {
+                "schema": {
+                    "type": "string",
+                    "contentMediaType": NDJSON_TYPE,
+                    "contentSchema": component(LogLine),
+                }
+            }
+        },
     },
     **responses(
         errors.NotFound,
@@ -107,7 +115,6 @@ def add_routes(app: FastAPI, service: Service) -> None:
         operation_id="readLogs",
         tags=["read"],
         summary="Read or follow the log of a run",
-        response_model=LogLine,
         response_class=_Stream,
         responses=_RESPONSES,
     )

@@ -39,12 +39,13 @@ from tbbridge.model import RunName, run_name, tag_name
 from tbbridge.pipeline.door import Change, Changed, DeleteRun, DeleteTag, InstallRun, RenameRun
 from tbbridge.server.answers import json_answer
 from tbbridge.server.bodies import SenderGone, body_of, read_head
-from tbbridge.server.openapi import responses
+from tbbridge.server.openapi import component, responses
 from tbbridge.server.service import Service
 from tbbridge.store.archive import Upload, archive_entries, remove_stage, zip_pieces
 from tbbridge.store.eventfiles import Halt
 from tbbridge.store.unpack import Unpacked, unpack
 from tbbridge.wire.json_errors import explained
+from tbbridge.wire.json_v1_schema import ItemWarning
 
 T = TypeVar("T")
 
@@ -53,19 +54,11 @@ ZIP_TYPE: Final = "application/zip"
 _TAKEN_TYPES: Final = ("", ZIP_TYPE, "application/x-zip-compressed", "application/octet-stream")
 
 
-class ChangeWarning(TypedDict):
-    """Something to know about a change that was made all the same."""
-
-    path: str
-    code: str
-    message: str
-
-
 class ChangeDone(TypedDict):
     """What a change did."""
 
     runs: Annotated[list[str], Field(description="The runs concerned, under the names they had.")]
-    warnings: list[ChangeWarning]
+    warnings: list[ItemWarning]
 
 
 class Restored(TypedDict):
@@ -74,7 +67,7 @@ class Restored(TypedDict):
     run: str
     files: int
     size_bytes: int
-    warnings: list[ChangeWarning]
+    warnings: list[ItemWarning]
 
 
 class DeleteQuery(BaseModel):
@@ -106,11 +99,12 @@ class RestoreQuery(BaseModel):
 class RenameRequest(BaseModel):
     """Body of POST /api/v1/runs/rename."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"run": "digits/try1", "to": "digits/lr=1e-3"}]})
+    model_config = ConfigDict(extra="forbid")
     run: Annotated[str, Field(description="The run, or the folder of runs, to rename.")]
     to: Annotated[str, Field(description="Its new name; nothing may be there yet.")]
 
 
+_RENAME_EXAMPLES: Final = {"one run": {"summary": "One run", "value": {"run": "digits/lr=1e-3", "to": "digits/best"}}}
 _RENAME: Final = TypeAdapter(RenameRequest)
 _SHARED: Final = (errors.InvalidQuery, errors.QueueFull, errors.Stopping, errors.StorageFailed)
 _FULL: Final = {507: "The disk is full"}
@@ -163,7 +157,10 @@ def add_routes(app: FastAPI, service: Service) -> None:
             extra=_FULL,
         ),
         openapi_extra={
-            "requestBody": {"required": True, "content": {"application/json": {"schema": RenameRequest.model_json_schema()}}}
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": component(RenameRequest), "examples": _RENAME_EXAMPLES}},
+            }
         },
     )
     async def rename(request: Request) -> Response:
@@ -206,7 +203,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
             *_SHARED,
             extra=_FULL,
         ),
-        openapi_extra={"requestBody": {"required": True, "content": {ZIP_TYPE: _BINARY}}},
+        openapi_extra={"requestBody": {"required": True, "content": {ZIP_TYPE: _BINARY, "application/octet-stream": _BINARY}}},
     )
     async def put_archive(request: Request, query: Annotated[RestoreQuery, Query()]) -> Response:
         """Make a zip's files those of a run; one folder around all of them is taken off.

@@ -31,7 +31,7 @@ from tbbridge.store.candles import Candlesticks, candlesticks
 from tbbridge.store.catalog import Catalog, RunInfo, TagInfo
 from tbbridge.store.export import csv_line, number_texts
 from tbbridge.store.series import Series
-from tbbridge.wire.json_fields import Finites, Int64, Int64s, Numbers
+from tbbridge.wire.json_fields import Finites, Int64, Int64s, Numbers, named
 
 CSV_TYPE: Final = "text/csv"
 # About as many candlesticks as fit a chart side by side.
@@ -62,7 +62,7 @@ class RunDescription(TypedDict):
     last_wall_time: float | None
     size_bytes: Annotated[int, Field(description="Size of its event files and of the files of its embeddings.")]
     status: Annotated[
-        Literal["running", "finished", "failed", "lost"] | None,
+        Annotated[Literal["running", "finished", "failed", "lost"], Field(json_schema_extra=named("RunStatus"))] | None,
         Field(description="As the program that makes it says. `lost`: it runs, and has been silent. null: it never said."),
     ]
     tags: Annotated[list[TagDescription] | None, Field(description="Only when one run is asked for by `run`, else null.")]
@@ -77,6 +77,7 @@ class RunList(TypedDict):
 class ScalarSeries(TypedDict):
     """The points of one tag as columns of equal length, in the order in which they were written."""
 
+    kind: Annotated[Literal["points"], Field(description="Tells this answer from candlesticks.")]
     run: str
     tag: str
     count: Annotated[int, Field(description="Points between min_step and max_step, before `max_points`.")]
@@ -88,6 +89,7 @@ class ScalarSeries(TypedDict):
 class CandlestickSeries(TypedDict):
     """The points of one tag as candlesticks: columns of equal length, one element a bin. NaN: the bin holds no number."""
 
+    kind: Annotated[Literal["candlesticks"], Field(description="Tells this answer from points.")]
     run: str
     tag: str
     count: Annotated[int, Field(description="Points between min_step and max_step.")]
@@ -100,6 +102,12 @@ class CandlestickSeries(TypedDict):
     median: Numbers
     q3: Numbers
     max: Numbers
+
+
+ScalarsAnswer = Annotated[
+    ScalarSeries | CandlestickSeries,
+    Field(discriminator="kind", json_schema_extra=named("ScalarsAnswer", "Points, or candlesticks if they were asked for.")),
+]
 
 
 class RunsQuery(BaseModel):
@@ -123,7 +131,7 @@ class SelectionQuery(BaseModel):
         ),
     ] = None
     downsample: Annotated[
-        Literal["none", "minmax", "candlestick"] | None,
+        Annotated[Literal["none", "minmax", "candlestick"], Field(json_schema_extra=named("Downsample"))] | None,
         Field(
             description="How to thin out. `minmax`: the first point, the last, and the lowest and highest of equal stretches "
             "between. `candlestick`: quartiles of equal ranges of steps. Left out: `minmax` with max_points, else `none`."
@@ -150,9 +158,10 @@ class ScalarsQuery(SelectionQuery):
 
     run: Annotated[str, Field(examples=["digits/lr=1e-3"])]
     tag: Annotated[str, Field(examples=["loss/train"])]
-    format: Annotated[Literal["json", "csv"], Field(description="CSV has a line of names, then one line a point or bin.")] = (
-        "json"
-    )
+    format: Annotated[
+        Literal["json", "csv"],
+        Field(description="CSV has a line of names, then one line a point or bin.", json_schema_extra=named("SeriesFormat")),
+    ] = "json"
 
 
 READ_ERRORS: Final = responses(
@@ -221,7 +230,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         operation_id="readScalars",
         tags=["read"],
         summary="Read the points of a tag",
-        response_model=ScalarSeries | CandlestickSeries,
+        response_model=ScalarsAnswer,
         responses={200: {"content": {CSV_TYPE: {"schema": {"type": "string"}}}}, **READ_ERRORS},
     )
     async def read_scalars(query: Annotated[ScalarsQuery, Query()]) -> Response:
@@ -238,7 +247,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
         columns = columns_of(found)
         if query.format == "csv":
             return StreamingResponse(_csv_pieces(found), media_type=f"{CSV_TYPE}; charset=utf-8")
-        head = {"run": query.run, "tag": query.tag, "count": count}
+        kind = "points" if isinstance(found, Series) else "candlesticks"
+        head = {"kind": kind, "run": query.run, "tag": query.tag, "count": count}
         if len(found) <= limits.READ_PIECE_POINTS:
             return json_answer({**head, **{name: column.tolist() for name, column in columns.items()}})
         return StreamingResponse(_pieces(head, columns), media_type="application/json")

@@ -22,6 +22,7 @@ from tbbridge.server.routes.read import CSV_TYPE
 from tbbridge.server.service import Service
 from tbbridge.store.catalog import Catalog
 from tbbridge.store.export import CSV_HEAD, csv_row, export_rows, export_tensorboard_json, json_row, wanted_runs
+from tbbridge.wire.json_fields import named
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +40,14 @@ class ExportQuery(BaseModel):
     ] = []
     tag: Annotated[
         list[str],
-        Field(description="Only this tag, and only the runs that have it; repeat it for several.", examples=[["loss"]]),
+        Field(description="Only this tag, and only the runs that have it; repeat it for several.", examples=[["loss/train"]]),
     ] = []
     format: Annotated[
         Literal["csv", "jsonl", "tensorboard-json"],
         Field(
             description="`csv`: columns run, tag, step, wall_time, value. `jsonl`: the same as one object a line. "
-            '`tensorboard-json`: `{"<run>/<tag>": [[wall_time, step, value], ...]}`, as tensorboardX exports scalars.'
+            '`tensorboard-json`: `{"<run>/<tag>": [[wall_time, step, value], ...]}`, as tensorboardX exports scalars.',
+            json_schema_extra=named("ExportFormat"),
         ),
     ] = "csv"
 

@@ -26,6 +26,7 @@ from tbbridge.server.service import Service
 from tbbridge.store import values
 from tbbridge.store.catalog import EMBEDDING, Catalog
 from tbbridge.store.values import OCTETS, Blob, StoredTensor, StoredValue
+from tbbridge.wire.json_fields import named
 
 # TensorBoard's own names of what a run has one of (tensorboard/plugins/graph/metadata.py, custom_scalar/metadata.py).
 RUN_GRAPH: Final = "__run_graph__"
@@ -42,7 +43,7 @@ class ValuesQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     run: Annotated[str, Field(examples=["digits/lr=1e-3"])]
-    tag: Annotated[str | None, Field(examples=["weights"], description="Left out only where a run has one of the kind.")] = None
+    tag: Annotated[str | None, Field(description="Left out only where a run has one of the kind.")] = None
     min_step: Annotated[int | None, Field(ge=INT64_MIN, le=INT64_MAX, description="Only values from this step on.")] = None
     max_step: Annotated[int | None, Field(ge=INT64_MIN, le=INT64_MAX, description="Only values up to this step.")] = None
 
@@ -54,15 +55,17 @@ class BlobQuery(BaseModel):
     run: Annotated[str, Field(examples=["digits/lr=1e-3"])]
     tag: Annotated[str, Field(examples=["samples"])]
     kind: Annotated[
-        Literal["image", "audio", "graph", "run_metadata", "embedding"] | None,
+        Annotated[Literal["image", "audio", "graph", "run_metadata", "embedding"], Field(json_schema_extra=named("BlobKind"))]
+        | None,
         Field(description="Needed only if the tag has values of several kinds."),
     ] = None
     step: Annotated[int | None, Field(ge=INT64_MIN, le=INT64_MAX, description="The newest value of this step.")] = None
     index: Annotated[int | None, Field(ge=0, description="The value of this `index` in the list. Neither: the newest.")] = None
     sample: Annotated[int, Field(ge=0, description="Which of the value's pictures or clips.")] = 0
-    part: Annotated[Literal["tensors", "metadata", "sprite"], Field(description="Of an embedding: which of its files.")] = (
-        "tensors"
-    )
+    part: Annotated[
+        Literal["tensors", "metadata", "sprite"],
+        Field(description="Of an embedding: which of its files.", json_schema_extra=named("EmbeddingPart")),
+    ] = "tensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
 
 _BLOB_CONTENT: Final[dict[str, Any]] = {
     kind: {"schema": {"type": "string", "format": "binary"}}
-    for kind in ("image/png", "image/jpeg", "image/gif", "audio/wav", _TSV.partition(";")[0], OCTETS)
+    for kind in (OCTETS, "image/png", "image/jpeg", "image/gif", "audio/wav", _TSV.partition(";")[0])
 }
 
 

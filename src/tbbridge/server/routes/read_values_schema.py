@@ -12,6 +12,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from tbbridge.wire.json_fields import Bytes, Finite, Int64, Number, Numbers
+from tbbridge.wire.json_kinds_schema import HParam
 
 # The rows of a PR curve's table (tensorboard/plugins/pr_curve/summary.py).
 CURVE_ROWS: Final = ("true_positives", "false_positives", "true_negatives", "false_negatives", "precision", "recall")
@@ -156,7 +157,7 @@ class StoredHParams(Stored):
     """Of a session's start `values` and `group_name`, of its end `status`, of an experiment `metrics`."""
 
     tag: str
-    values: dict[str, bool | Number | str | None] | None
+    values: dict[str, HParam | None] | None
     group_name: str | None
     status: Annotated[str | None, Field(examples=["success"])]
     metrics: list[str] | None
