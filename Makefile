@@ -60,6 +60,7 @@ lock: .venv/.installed-dev  ## pin again, by version and hash, what the containe
 	$(LOCK) pyproject.toml --extra server --output-file docker/bridge.lock
 	echo 'tensorboard>=2.20' | $(LOCK) - --output-file docker/tensorboard.lock
 	echo 'hatchling>=1.27' | $(LOCK) - --output-file docker/build.lock
+
 openapi: .venv/.installed-dev  ## write docs/openapi.json again, as the app says it
 	$(BIN)/python tests/shared/openapi_document.py
 

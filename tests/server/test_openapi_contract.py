@@ -21,6 +21,9 @@ OPERATIONS = {
     said["operationId"]: (method, path, said) for path, item in DOCUMENT["paths"].items() for method, said in item.items()
 }
 
+# Answers that go on until the asker has enough: their own tests listen to a real server.
+ENDLESS = {"listen"}
+
 
 def test_the_committed_document_is_that_of_the_app() -> None:
     assert document() == DOCUMENT, "docs/openapi.json is behind; `make openapi` writes it"
@@ -50,7 +53,7 @@ def request_of(operation_id: str, archive: bytes) -> dict[str, Any]:
     return {"params": asked, "json": value}
 
 
-@pytest.mark.parametrize("operation_id", OPERATIONS)
+@pytest.mark.parametrize("operation_id", [name for name in OPERATIONS if name not in ENDLESS])
 async def test_the_examples_of_an_operation_are_answered_as_it_says(client: httpx.AsyncClient, operation_id: str) -> None:
     """Against the real pipeline; JSON answers are held to their schema, field by field."""
     await client.post("/api/v1/write", json=schema.WRITE_EXAMPLE)
@@ -165,7 +168,7 @@ BREAKING: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "a token, always": ((*WRITE, "security"), [{"token": []}], "now needs a token always"),
 }  # fmt: skip
 FINE: dict[str, tuple[tuple[Any, ...], Any]] = {
-    "a path": (("paths", "/api/v1/live"), {"get": {"operationId": "live", "responses": {}}}),
+    "a path": (("paths", "/api/v1/later"), {"get": {"operationId": "later", "responses": {}}}),
     "an optional parameter": (
         (*WRITE, "parameters"), [*DOCUMENT["paths"]["/api/v1/write"]["post"]["parameters"], {"name": "x", "schema": {}}],
     ),
