@@ -124,7 +124,7 @@ BREAKING: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "a parameter required": ((*WRITE, "parameters", 1, "required"), True, "parameter partial is now required"),
     "a parameter's value": ((*SCHEMAS, "Ack", "enum"), ["queued", "written"], "ack: the values was narrowed: ['journaled']"),
     "a parameter's bound": (
-        ("paths", "/api/v1/scalars", "get", "parameters", 2, "schema", "maximum"), 10, "max_points: was narrowed: maximum",
+        ("paths", "/api/v1/scalars", "get", "parameters", 0, "schema", "maximum"), 10, "max_points: was narrowed: maximum",
     ),
     "a body's type": ((*WRITE, "requestBody", "content", "application/x-protobuf"), GONE, "x-protobuf is no longer taken"),
     "a field sent": ((*SCHEMAS, "ScalarColumns", "properties", "steps"), GONE, "body.runs[].scalars[].steps: is gone"),

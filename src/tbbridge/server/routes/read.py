@@ -247,8 +247,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         columns = columns_of(found)
         if query.format == "csv":
             return StreamingResponse(_csv_pieces(found), media_type=f"{CSV_TYPE}; charset=utf-8")
-        kind = "points" if isinstance(found, Series) else "candlesticks"
-        head = {"kind": kind, "run": query.run, "tag": query.tag, "count": count}
+        head = {"kind": kind_of(found), "run": query.run, "tag": query.tag, "count": count}
         if len(found) <= limits.READ_PIECE_POINTS:
             return json_answer({**head, **{name: column.tolist() for name, column in columns.items()}})
         return StreamingResponse(_pieces(head, columns), media_type="application/json")
@@ -271,6 +270,11 @@ def selected(catalog: Catalog, query: SelectionQuery, run: str, tag: str) -> tup
     if query.downsample == "candlestick":
         return len(series), candlesticks(series, query.max_points or _CANDLESTICKS)
     return len(series), series if query.max_points is None else series.downsampled(query.max_points)
+
+
+def kind_of(found: Series | Candlesticks) -> str:
+    """What tells the two answers apart."""
+    return "points" if isinstance(found, Series) else "candlesticks"
 
 
 def columns_of(found: Series | Candlesticks) -> dict[str, NDArray[Any]]:

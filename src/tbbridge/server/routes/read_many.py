@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from tbbridge import limits
 from tbbridge.errors import InvalidQuery, ItemError, NotFound
 from tbbridge.server.answers import Answer
-from tbbridge.server.routes.read import READ_ERRORS, CandlestickSeries, ScalarSeries, SelectionQuery, columns_of, selected
+from tbbridge.server.routes.read import READ_ERRORS, ScalarsAnswer, SelectionQuery, columns_of, kind_of, selected
 from tbbridge.server.service import Service
 from tbbridge.store.catalog import Catalog
 
@@ -38,7 +38,7 @@ class ManyQuery(SelectionQuery):
 class ManySeries(TypedDict):
     """Tag by tag as they were asked for, and in each run by run."""
 
-    series: list[ScalarSeries | CandlestickSeries]
+    series: list[ScalarsAnswer]
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -78,7 +78,7 @@ def _answered(catalog: Catalog, query: ManyQuery) -> bytes:
             if room < 0:
                 raise InvalidQuery([ItemError("max_points", "query", _TOO_MANY)])
             columns = {name: column.tolist() for name, column in columns_of(found).items()}
-            said: dict[str, Any] = {"run": run, "tag": tag, "count": count, **columns}
+            said: dict[str, Any] = {"kind": kind_of(found), "run": run, "tag": tag, "count": count, **columns}
             by_tag[tag].append(to_json(said, inf_nan_mode="strings"))
     return b'{"series":[%s]}' % b",".join([one for several in by_tag.values() for one in several])
 
