@@ -22,7 +22,7 @@ from tbbridge.server.settings import SETTINGS
 
 COMMANDS = (
     *("up", "serve", "send", "demo", "check", "health", "version"),
-    *("runs", "show", "read", "delete", "rename", "archive", "restore", "export", "import", "groups", "logs"),
+    *("runs", "show", "read", "delete", "rename", "archive", "restore", "export", "import", "groups", "logs", "watch"),
 )
 
 

@@ -83,13 +83,14 @@ REMOTE = {
     "export": "(runs=(), tags=(), *, form='csv')",
     "get": "(path, **query)",
     "groups": "()",
+    "live": "(runs=(), tags=(), *, logs=False, health=True, last_id='')",
     "put_groups": "(groups)",
     "rename": "(run, to)",
     "restore": "(run, file, *, replace=False)",
     "run": "(name)",
     "runs": "()",
     "scalars": "(run, tag, *, min_step=None, max_step=None, max_points=None, downsample=None)",
-    "stream": "(path, query)",
+    "stream": "(path, query, headers=None)",
 }
 # Called by the other parts of the client, not by users.
 INTERNAL = {"end", "forget", "hand_over", "wake"}

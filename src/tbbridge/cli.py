@@ -28,6 +28,7 @@ from tbbridge.commands import (
     sync,
     token,
     up,
+    watch,
 )
 from tbbridge.commands.console import complain, say, set_up_logging
 from tbbridge.errors import InvalidSetting, TBBridgeError
@@ -57,7 +58,23 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tbbridge", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
     parser.add_argument("--version", action="version", version=version_line())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (up, serve, send, sync, demo, runs, archives, import_folder, logs, check, doctor, health, groups, token):
+    for command in (
+        up,
+        serve,
+        send,
+        sync,
+        demo,
+        runs,
+        archives,
+        import_folder,
+        logs,
+        watch,
+        check,
+        doctor,
+        health,
+        groups,
+        token,
+    ):
         command.add_command(commands)
     shown = commands.add_parser("version", help="print the version")
     shown.set_defaults(run=_version)

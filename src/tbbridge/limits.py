@@ -310,6 +310,8 @@ SPOOL_HEAD_MAX_BYTES: Final = 16 * KiB
 CLIENT_HEARTBEAT_S: Final = 30.0
 # A running run of which nothing was heard for so long is lost: three heartbeats, and the longest pause between two tries.
 RUN_LOST_AFTER_S: Final = 100.0
+# A line of the live feed: the largest event has 20,000 points, or 1 MiB of log records with every character escaped.
+CLIENT_EVENT_MAX_BYTES: Final = 16 * MiB
 # A token as a header; ours have 48 characters.
 TOKEN_MAX_CHARACTERS: Final = 4096
 

@@ -17,6 +17,7 @@ from typing import BinaryIO, Final, NotRequired, Self, TypedDict, cast
 from tbbridge import limits
 from tbbridge.client.address import find_address
 from tbbridge.client.answers import Answer, retry_after_s, words_of
+from tbbridge.client.live import EVENT_STREAM, LiveEvent, read_events
 from tbbridge.client.transport import Caller, Reply, TransportFailed
 from tbbridge.errors import Rejected, Unavailable
 
@@ -193,12 +194,31 @@ class Remote:
         self._json("PUT", "/api/v1/groups", (), body, {"Content-Type": "application/json"})
 
     def get(self, path: str, **query: object) -> Mapping[str, object]:
-        """The JSON that the bridge has at `path`; parameters that are None are left out."""
+        """The JSON that the bridge has at `path`; of a list each element is sent, parameters that are None are left out."""
         return self._json("GET", path, _query(**query))
 
-    def stream(self, path: str, query: Sequence[tuple[str, str]]) -> Iterator[bytes]:
+    def live(
+        self,
+        runs: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        *,
+        logs: bool = False,
+        health: bool = True,
+        last_id: str = "",
+    ) -> Iterator[LiveEvent]:
+        """What happens to these runs and tags (none: all), as it happens; see docs/live.md. `last_id`: of the last event seen.
+
+        It goes on until the bridge ends it, and raises `Unavailable` when nothing comes for `timeout_s`; then come back.
+        """
+        query = [*(("run", run) for run in runs), *(("tag", tag) for tag in tags)]
+        query += [("logs", "true")] if logs else []
+        query += [] if health else [("health", "false")]
+        headers = {"Accept": EVENT_STREAM, **({"Last-Event-ID": last_id} if last_id else {})}
+        yield from read_events(self.stream("/api/v1/live", query, headers))
+
+    def stream(self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str] | None = None) -> Iterator[bytes]:
         """What the bridge has at `path`, in pieces as they come."""
-        with self._called("GET", path, query) as reply:
+        with self._called("GET", path, query, b"", headers) as reply:
             yield from self._pieces(reply)
 
     def close(self) -> None:
@@ -268,4 +288,9 @@ class Remote:
 
 
 def _query(**given: object) -> list[tuple[str, str]]:
-    return [(name, str(value)) for name, value in given.items() if value is not None]
+    return [
+        (name, str(one))
+        for name, value in given.items()
+        for one in (value if isinstance(value, list) else (value,))
+        if one is not None
+    ]

@@ -90,6 +90,11 @@ def require_server(command: str, extra: str = "server") -> None:
     _require(command, extra, SERVER_MODULES)
 
 
+def require_rich(command: str) -> None:
+    """Raise `CommandFailed` unless rich is installed, which draws on the terminal."""
+    _require(command, "server", ("rich",))
+
+
 def require_tensorboard(command: str) -> None:
     """Raise `CommandFailed` unless TensorBoard is installed."""
     _require(command, "tensorboard", ("tensorboard",))
