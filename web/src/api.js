@@ -113,13 +113,7 @@ export async function readScalars(tag, runs, query, signal, take) {
   }
   await Promise.all(
     batches.map(async (batch) => {
-      let series;
-      try {
-        ({ series } = await getJson("api/v1/scalars/many", { tag, run: batch, ...query }, signal));
-      } catch (error) {
-        if (!(error instanceof Refused && error.status === 404)) throw error;
-        series = await Promise.all(batch.map((run) => getJson("api/v1/scalars", { tag, run, ...query }, signal)));
-      }
+      const { series } = await getJson("api/v1/scalars/many", { tag, run: batch, ...query }, signal);
       take(series.map(decoded));
     }),
   );

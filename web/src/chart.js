@@ -12,10 +12,11 @@ import { drawNow, drawSoon } from "./painter.js";
 import { Series } from "./series.js";
 import { state } from "./state.js";
 
-// Points of all runs of a chart together: what a browser draws in a few milliseconds.
+// Points of all runs of a chart together: what a browser draws in a few milliseconds. Of one run, no more than the bridge has
+// ready in its memory.
 const POINTS_OF_CHART = 30000;
 const POINTS_MIN = 200;
-const POINTS_MAX = 1500;
+const POINTS_MAX = 1024;
 const CANDLE_PX = 7;
 const BAND_PX = 2.5;
 // With so many dense runs, or less, bands or candlesticks are still told apart.
