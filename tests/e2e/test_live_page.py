@@ -32,9 +32,7 @@ DENSE = 40_000
 NOISE = np.random.default_rng(8).normal(0, 1, DENSE).astype(np.float32)
 EVIL = '<img src=x onerror="window.pwned=1">'
 TURNED = "left\u202etfel"
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # one pixel of PNG
-)
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # one pixel of PNG
 EVIL_TEXT = f"""# A note <script>window.pwned = 1</script>
 
 {EVIL} and [a link](javascript:window.pwned=1), [a good one](https://example.org/a) and **bold**
@@ -63,7 +61,7 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bridge(logdir: Path) -> Iterator[str]:
     """A bridge with something of each kind, some of it evil."""
-    with serve(logdir) as process:
+    with serve(logdir, "--veil-s", "2") as process:
         address = address_in(process)
         write(address, "dense", columns("noise", NOISE.tolist()), columns("loss", [3, 2, 1]), status="running")
         write(address, "digits/a", columns("loss", [3, 2.5, "NaN", 2]), columns("acc/train", [0.1, 0.2]), status="finished")
@@ -113,7 +111,8 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Sight]]:
         pwned = sight.page.evaluate("window.pwned")
         sight.page.context.close()
         assert pwned is None, "a script of a stranger ran"
-        assert sight.troubles == []
+        # what the browser itself says when a bridge is killed or stops is no fault of the page
+        assert [trouble for trouble in sight.troubles if "net::ERR_" not in trouble] == []
 
 
 @pytest.fixture
@@ -137,6 +136,7 @@ def only(page: Page, name: str) -> None:
     button = page.get_by_role("button", name=f"Show only {name}", exact=True)
     page.locator(".run, .run-group").filter(has=button).hover()
     button.click()
+    page.mouse.move(0, 0)
 
 
 def run_menu(page: Page, run: str) -> None:
@@ -174,6 +174,7 @@ def zoom_of(page: Page, tag: str) -> list[float] | None:
 
 
 def test_points_runs_and_tags_appear_as_they_come(page: Page, bridge: str) -> None:
+    page.get_by_role("searchbox", name="Filter charts").fill("^loss$|brand")
     loss = card(page, "loss")
     assert table_of(loss)["digits/b"][:3] == ["4", "3", "1.1"]
     write(bridge, "digits/b", columns("loss", [0.5], first=4))
@@ -356,8 +357,7 @@ def test_the_page_is_right_again_after_the_bridge_was_killed(open_page: Callable
     try:
         bridge = address_in(first)
         write(bridge, "run", columns("loss", [3, 2]))
-        sight = open_page(bridge)
-        page = sight.page
+        page = open_page(bridge).page
         loss = card(page, "loss")
         expect(page.locator(".connection")).to_have_text("live")
         first.end(signal.SIGKILL)
@@ -369,7 +369,6 @@ def test_the_page_is_right_again_after_the_bridge_was_killed(open_page: Callable
         until(lambda: table_of(loss)["run"][:3] == ["3", "2", "1.75"], "what was missed is shown")
         write(bridge, "run", columns("loss", [1.25], first=3))
         until(lambda: table_of(loss)["run"][:3] == ["4", "3", "1.25"], "and what comes")
-        sight.troubles[:] = [line for line in sight.troubles if "ERR_CONNECTION" not in line and "ERR_INCOMPLETE" not in line]
     finally:
         for process in (first, again):
             if process is not None:
@@ -419,7 +418,10 @@ def test_names_texts_and_logs_of_strangers_are_nothing_but_text(open_page: Calla
     expect(prose.locator("strong")).to_have_text("bold")
     expect(prose.locator("h4")).to_have_text("A note <script>window.pwned = 1</script>")
     expect(prose.locator("td code")).to_have_text("<b>")
-    assert prose.locator("a").evaluate_all("all => all.map(a => a.href)") == ["https://example.org/a", "https://example.org/spy.png"]
+    assert prose.locator("a").evaluate_all("all => all.map(a => a.href)") == [
+        "https://example.org/a",
+        "https://example.org/spy.png",
+    ]
     assert page.locator("main img, main script, main iframe").count() == 0
     page.get_by_role("link", name="Logs").click()
     page.get_by_role("combobox", name="Run", exact=True).select_option(f"odd/{EVIL}")
@@ -468,11 +470,11 @@ def test_everything_can_be_done_with_keys(page: Page) -> None:
     expect(page.get_by_role("menu")).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(open_page: Callable[..., Sight], bridge: str, scheme: str) -> None:
-    page = open_page(f"{bridge}/", color_scheme=scheme).page
+def test_axe_finds_nothing_serious(open_page: Callable[..., Sight], bridge: str) -> None:
+    page = open_page(f"{bridge}/").page
     table_of(card(page, "loss"))
-    seen = []
+    seen = findings(page, "light")
+    page.get_by_role("button", name="Light or dark").click()
     for view in ("Scalars", "Histograms", "Images", "Audio", "Texts", "HParams", "Logs", "Health"):
         page.get_by_role("link", name=view, exact=True).click()
         expect(page.locator("main").locator(".card, .panel, .hparams table, .log, .tile").first).to_be_visible()

@@ -66,6 +66,5 @@ export class Audio extends Gallery {
       panel.showing = undefined;
     }
     super.detach();
-    this.signature = "";
   }
 }

@@ -51,8 +51,8 @@ export class Card {
 
   setVisible(is) {
     this.isVisible = is;
-    if (is && !this.isTable) this.chart.mount();
-    else if (!is) this.chart.unmount();
+    if (is) this.chart.mount();
+    else this.chart.unmount();
   }
 
   setRuns(runs) {

@@ -122,36 +122,56 @@ export function fileName(name) {
   return name.replace(/[^\p{L}\p{N}._=+-]+/gu, "_").slice(0, 120) || "chart";
 }
 
-/** Elements of a long list, made as the reader scrolls: `make(item)` for the first `step`, and so on when the end comes near. */
+/**
+ * Elements of a long list, made as the reader scrolls: `make(item)` for the first `step`, and so on when the end comes near. When the
+ * list changes, what is in both stays as it is, and `gone(item)` is called for what is not any more. `key(item)` tells items apart.
+ */
 export class Growing {
-  constructor(host, make, step = 60) {
-    this.host = host;
-    this.make = make;
-    this.step = step;
+  constructor(host, make, { step = 60, key = (item) => item, gone = () => {} } = {}) {
+    Object.assign(this, { host, make, step, key, gone });
     this.items = [];
-    this.made = 0;
+    this.made = new Map(); // key -> [item, element]
     this.end = h("div", { class: "list-end" });
     this.observer = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.grow(), { rootMargin: "600px" });
   }
 
   show(items) {
     this.items = items;
-    this.made = 0;
-    this.host.replaceChildren(this.end);
-    this.observer.observe(this.end);
-    this.grow();
+    const places = new Map(items.map((item, i) => [this.key(item), i]));
+    let most = 0;
+    for (const [key, [item, element]] of [...this.made]) {
+      const place = places.get(key);
+      if (place === undefined) {
+        this.made.delete(key);
+        element.remove();
+        this.gone(item);
+      } else {
+        most = Math.max(most, place + 1);
+      }
+    }
+    if (this.made.size === 0) this.host.replaceChildren();
+    this.fillTo(Math.max(this.step, most));
   }
 
   grow() {
-    const next = this.items.slice(this.made, this.made + this.step).map(this.make);
-    this.made += next.length;
-    this.end.before(...next);
-    if (this.made >= this.items.length) {
-      this.observer.unobserve(this.end);
-      this.end.remove();
+    this.fillTo(this.made.size + this.step);
+  }
+
+  fillTo(count) {
+    const end = Math.min(count, this.items.length);
+    for (let i = 0; i < end; i++) {
+      const item = this.items[i];
+      const key = this.key(item);
+      if (!this.made.has(key)) this.made.set(key, [item, this.make(item)]);
+      const [, element] = this.made.get(key);
+      if (this.host.children[i] !== element) this.host.insertBefore(element, this.host.children[i] ?? null);
+    }
+    this.observer.unobserve(this.end);
+    if (end < this.items.length) {
+      this.host.append(this.end);
+      this.observer.observe(this.end); // seen again, so that a list that is still too short grows on
     } else {
-      this.observer.unobserve(this.end); // seen again, so that a list that is still too short grows on
-      this.observer.observe(this.end);
+      this.end.remove();
     }
   }
 }

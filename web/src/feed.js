@@ -4,7 +4,7 @@
 import { Refused, ask, path } from "./api.js";
 
 const FIRST_WAIT_MS = 250;
-const LONGEST_WAIT_MS = 5000;
+const LONGEST_WAIT_MS = 2000;
 // The bridge sends a line at least every 15 s; a connection that is silent for longer is dead, whatever the system believes.
 const SILENCE_MS = 40000;
 

@@ -27,7 +27,7 @@ export class Gallery {
     });
     this.toolbar = h("div", { class: "toolbar", role: "toolbar", "aria-label": "Tags" }, this.filter);
     this.host = h("div", { class: `gallery ${view}` });
-    this.growing = new Growing(this.host, (item) => this.panelOf(item), PANELS_AT_ONCE);
+    this.growing = new Growing(this.host, (item) => this.panelOf(item), { step: PANELS_AT_ONCE, key: ({ key }) => key, gone: ({ key }) => this.drop(key) });
     this.seen = new IntersectionObserver((entries) => this.scrolled(entries), { rootMargin: "200px 0px" });
     onChange((names) => ["tagFilter", "listed", "runFilter"].some((name) => names.has(name)) && this.update());
     onModel((what) => what.has("tags") && this.update());
@@ -54,15 +54,12 @@ export class Gallery {
     const items = [];
     for (const tag of [...tags.keys()].filter(matches).sort()) for (const run of runs) if (tags.get(tag).has(run)) items.push({ tag, run, key: `${tag}\n${run}` });
     this.toolbar.hidden = tags.size === 0;
-    const signature = items.map((item) => item.key).join("\n\n");
-    if (signature === this.signature && items.length) return;
-    this.signature = signature;
-    for (const [key, panel] of this.panels) if (!items.some((item) => item.key === key)) this.drop(key, panel);
-    if (items.length) this.growing.show(items);
-    else fill(this.host, tags.size ? h("p", { class: "dim none" }, "Nothing is shown: no tag or run matches.") : emptyState(this.kind));
+    this.growing.show(items);
+    if (items.length === 0) fill(this.host, tags.size ? h("p", { class: "dim none" }, "Nothing is shown: no tag or run matches.") : emptyState(this.kind));
   }
 
-  drop(key, panel) {
+  drop(key) {
+    const panel = this.panels.get(key);
     panel.stop?.();
     this.seen.unobserve(panel.element);
     this.panels.delete(key);

@@ -82,6 +82,5 @@ export class Images extends Gallery {
       panel.showing = null;
     }
     super.detach();
-    this.signature = "";
   }
 }

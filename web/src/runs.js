@@ -34,7 +34,7 @@ export class Runs {
     const sort = h("select", { "aria-label": "Order of the runs", on: { change: () => change({ sort: sort.value }) } },
       [["name", "Name"], ["newest", "Newest"], ["status", "Status"]].map(([value, text]) => h("option", { value, selected: state.sort === value }, text)));
     this.list = h("div", { class: "run-list", role: "list", "aria-label": "Runs" });
-    this.growing = new Growing(this.list, (item) => item(), ROWS_AT_ONCE);
+    this.growing = new Growing(this.list, ({ make }) => make(), { step: ROWS_AT_ONCE, key: ({ key }) => key, gone: ({ run }) => run && this.rows.delete(run) });
     this.bar = h("div", { class: "selection", hidden: true });
     fill(host, h("div", { class: "run-head" }, this.filter, h("div", { class: "run-tools" }, h("label", { class: "check" }, this.all, this.count), sort)), this.list, this.bar);
     onModel((what) => (what.has("runs") ? this.update() : this.refresh()));
@@ -60,16 +60,15 @@ export class Runs {
     const signature = `${state.sort}\n${this.matching.map((run) => run.run).join("\n")}`;
     if (signature !== this.signature) {
       this.signature = signature;
-      this.rows.clear();
-      this.groupRows = [];
       const items = [];
       for (const [folder, runs] of groups) {
         const isGroup = folder !== "" && runs.length > 1;
-        if (isGroup) items.push(() => this.groupRow(folder, runs.map((run) => run.run)));
-        for (const run of runs) items.push(() => this.row(run.run, isGroup ? folder : ""));
+        const names = runs.map((run) => run.run);
+        if (isGroup) items.push({ key: `/${names.join("\n")}`, make: () => this.groupRow(folder, names) });
+        for (const run of names) items.push({ key: `${isGroup} ${run}`, run, make: () => this.row(run, isGroup ? folder : "") });
       }
-      if (items.length) this.growing.show(items);
-      else fill(this.list, h("p", { class: "dim none" }, model.runs.size ? "No run matches." : model.isLoaded ? "No runs yet." : "\u2026"));
+      this.growing.show(items);
+      if (items.length === 0) fill(this.list, h("p", { class: "dim none" }, model.runs.size ? "No run matches." : model.isLoaded ? "No runs yet." : "\u2026"));
     }
     this.refresh();
   }
@@ -78,8 +77,13 @@ export class Runs {
     const box = h("input", { type: "checkbox", "aria-label": `Show the group ${shown(folder)}`, on: { change: () => list(runs, box.checked) } });
     const only = h("button", { type: "button", class: "only", on: { click: () => listOnly(runs) } }, "only");
     only.setAttribute("aria-label", `Show only the group ${shown(folder)}`);
-    this.groupRows.push({ box, runs });
-    return h("div", { class: "run-group", role: "listitem" }, box, h("span", { class: "name" }, h("bdi", null, shown(folder)), "/"), only);
+    const element = h("div", { class: "run-group", role: "listitem" }, box, h("span", { class: "name" }, h("bdi", null, shown(folder)), "/"), only);
+    element.refresh = () => {
+      const on = runs.filter(isListed).length;
+      box.checked = on === runs.length;
+      box.indeterminate = on > 0 && on < runs.length;
+    };
+    return element;
   }
 
   row(run, folder) {
@@ -98,11 +102,7 @@ export class Runs {
 
   refresh() {
     for (const run of this.rows.keys()) this.refreshRow(run);
-    for (const { box, runs } of this.groupRows ?? []) {
-      const on = runs.filter(isListed).length;
-      box.checked = on === runs.length;
-      box.indeterminate = on > 0 && on < runs.length;
-    }
+    for (const element of this.list.querySelectorAll(".run-group")) element.refresh();
     const seen = shownRuns().length;
     this.all.checked = seen > 0 && seen === (this.matching?.length ?? 0);
     this.all.indeterminate = seen > 0 && !this.all.checked;

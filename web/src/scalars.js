@@ -21,7 +21,7 @@ export class Scalars {
     this.groups = new Map(); // name -> {element, ...}
     this.toolbar = h("div", { class: "toolbar", role: "toolbar", "aria-label": "Charts" }, this.controls());
     this.host = h("div", { class: "groups" });
-    this.growing = new Growing(this.host, (name) => this.group(name), GROUPS_AT_ONCE);
+    this.growing = new Growing(this.host, (name) => this.group(name), { step: GROUPS_AT_ONCE, gone: (name) => this.dropGroup(name) });
     this.seen = new IntersectionObserver((entries) => this.scrolled(entries), { rootMargin: "150px 0px" });
     this.sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => this.cards.get(target.dataset.tag)?.chart.resized()));
     this.ends = [onChange((names) => this.changed(names)), onModel((what) => (what.has("tags") || what.has("runs")) && this.update())];
@@ -108,9 +108,8 @@ export class Scalars {
     }
     this.toolbar.hidden = tagsOf("scalar").size === 0;
     if (tags.length === 0) {
-      this.clear();
+      this.growing.show([]);
       fill(this.host, emptyState(tagsOf("scalar").size ? "charts-filtered" : model.runs.size ? "no-scalars" : "nothing"));
-      this.names = "";
       return;
     }
     const names = [...groups.keys()].sort((a, b) => (a === "" ? 1 : b === "" ? -1 : natural(a, b)));
@@ -118,20 +117,14 @@ export class Scalars {
     this.first = firstOpen(names, groups);
     this.host.classList.toggle("wide", state.wide);
     this.shownRuns = shownRuns();
-    const signature = names.join("\n");
-    if (signature !== this.names) {
-      this.names = signature;
-      this.clear();
-      this.growing.show(names);
-      return;
-    }
+    this.growing.show(names);
     for (const [name, group] of this.groups) this.updateGroup(name, group);
     for (const card of this.cards.values()) this.setRuns(card);
   }
 
-  clear() {
-    for (const card of this.cards.values()) this.drop(card);
-    this.groups.clear();
+  dropGroup(name) {
+    this.groups.get(name)?.growing.show([]);
+    this.groups.delete(name);
   }
 
   drop(card) {
@@ -147,7 +140,7 @@ export class Scalars {
     const button = h("button", { type: "button", class: "group-title", on: { click: () => this.toggle(name) } }, icon("chevron"), h("bdi", null, shown(title)), count);
     const grid = h("div", { class: "grid" });
     const element = h("section", { class: "group", "aria-label": shown(title) }, h("h2", null, button), grid);
-    const group = { element, button, grid, count, tags: "", isOpen: false, growing: new Growing(grid, (tag) => this.card(tag, name), CARDS_AT_ONCE) };
+    const group = { element, button, grid, count, growing: new Growing(grid, (tag) => this.card(tag, name), { step: CARDS_AT_ONCE, gone: (tag) => this.drop(this.cards.get(tag)) }) };
     this.groups.set(name, group);
     this.updateGroup(name, group);
     return element;
@@ -159,21 +152,7 @@ export class Scalars {
     group.count.textContent = String(tags.length);
     group.button.setAttribute("aria-expanded", String(isOpen));
     group.element.classList.toggle("open", isOpen);
-    const signature = isOpen ? tags.join("\n") : "";
-    if (signature === group.tags) return;
-    const isLonger = isOpen && group.tags && signature.startsWith(`${group.tags}\n`);
-    group.tags = signature;
-    if (isLonger) {
-      // charts were added at the end: those that are there stay as they are
-      group.growing.items = tags;
-      group.grid.append(group.growing.end);
-      group.growing.grow();
-      return;
-    }
-    const wanted = new Set(tags);
-    for (const card of [...this.cards.values()]) if (card.group === name && !(isOpen && wanted.has(card.tag))) this.drop(card);
-    if (isOpen) group.growing.show(tags);
-    else group.grid.replaceChildren();
+    group.growing.show(isOpen ? tags : []);
   }
 
   toggle(name) {
