@@ -1,8 +1,8 @@
 """The live page in a real browser, before a real bridge: what a reader sees and does, and what strangers cannot do to him.
 
-One bridge and one browser serve all tests but those that kill the bridge or ask for a token. At the end of each test nothing may
-have gone wrong on the page: no script error, no message of the content security policy, no refused request. Without Chromium on
-the machine these tests are skipped: `apt-get install chromium` brings it.
+One bridge and one browser serve all tests but those that kill the bridge or ask for a token. At the end of each test nothing
+may have gone wrong on the page: no script error, no message of the content security policy, no refused request. Without
+Chromium on the machine these tests are skipped: `apt-get install chromium` brings it.
 """
 
 from __future__ import annotations
