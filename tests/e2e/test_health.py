@@ -6,7 +6,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,30 @@ def test_settings_that_cannot_be_are_told_as_a_start_would(logdir: Path) -> None
     code, line = health(TBBRIDGE_PORT="many")
     assert code == 1
     assert "TBBRIDGE_PORT is 'many'" in line
+
+
+class OfAnotherTime(BaseHTTPRequestHandler):
+    """A bridge of years to come."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b'{"version": "9.1.0", "api": 2, "python": "3.19.0"}')
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_bridge_that_speaks_another_interface() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), OfAnotherTime) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            code, line = health("--url", f"127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+    assert code == 1
+    assert "speaks version 2 of the interface, and this program version 1; install tbbridge 9.1.0 here too" in line
 
 
 def test_something_else_answers() -> None:
