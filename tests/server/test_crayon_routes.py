@@ -317,7 +317,7 @@ async def test_an_experiment_that_is_there_is_not_restored_over(foo):
     answer = await foo.post(
         "/backup", params={"xp": "foo", "force": "True"}, content=zipped, headers={"content-type": "application/zip"}
     )
-    refused(answer, "foo")
+    refused(answer, "remove it first, or restore under another name")  # crayon's force does not replace
     assert (await foo.get("/data/scalars", params=FOO_BAR)).json() == [[1.0, 2, 3.0]]
 
 

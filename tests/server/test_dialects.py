@@ -148,7 +148,7 @@ async def test_posted_data_of_a_dialect_that_is_off_is_told_how_to_switch_it_on(
     async with bridge(settings, on) as client:
         answer = await client.post("/data", json=body)
         assert answer.status_code == 400
-        assert f"start the bridge with --dialects {off}" in text(answer)
+        assert f"add {off} to the bridge's --dialects" in text(answer)
 
 
 async def test_what_was_made_is_there_after_a_restart(settings):

@@ -88,8 +88,12 @@ def _restore(arguments: argparse.Namespace) -> int:
         return 0
     for warning in done["warnings"]:
         complain(f"{printable(warning['path'])}: {warning['message']}")
-    say(f"restored {printable(done['run'])}: {done['files']} files, {done['size_bytes']} bytes")
+    say(f"restored {printable(done['run'])}: {_files(done['files'])}, {done['size_bytes']} bytes")
     return 0
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _export(arguments: argparse.Namespace) -> int:

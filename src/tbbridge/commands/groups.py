@@ -70,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _charts(group: GroupEntry) -> str:
     if group["kind"] == "indexed":
-        return f"{group['bin_size']} members to a chart"
+        size = group["bin_size"]
+        return "a chart for each member" if size == 1 else f"{size} members to a chart"
     if group["kind"] == "combined":
         return ", ".join(f"{one['pattern']} in {one['bin']}" for one in group["patterns"])
     return "one to each member"

@@ -145,6 +145,8 @@ class Crayon:
         run = crayon.experiment(query.get("xp"))
         if not family.flag(query.get("force"), "force"):
             raise InvalidQuery([ItemError("force", "query", "an experiment is only restored with force=true; send it so")])
+        if await self._is_there(run):  # before all of the zip came; what begins meanwhile is refused as it is installed
+            raise Conflict(f"the experiment {run!a} exists already; remove it first, or restore under another name")
         await self._backups.restore(scope, receive, run, replace=False)
         return _ok()
 

@@ -80,6 +80,6 @@ class _Data:
                 return plain("OK")
             case str() | dict():
                 name = "crayon" if isinstance(came, str) else "pastalog"
-                raise InvalidItem("dialect", f"{name}'s clients are not served here; start the bridge with --dialects {name}")
+                raise InvalidItem("dialect", f"{name}'s clients are not served here; add {name} to the bridge's --dialects")
             case _:
                 raise InvalidItem("type", f"the body is {family.shown(came)}; {_HINT}", "body")
