@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from benchmarks.measure import Size
@@ -101,9 +102,9 @@ def run_list(benchmarks: tuple[Benchmark, ...], size: Size, folder: Path) -> int
         place.unlink(missing_ok=True)
         try:
             measure_and_print(benchmark, size).write(place)
-        except (RuntimeError, OSError, AssertionError) as error:
+        except Exception:  # noqa: BLE001 - whatever one dies of is said, and hours of others are not lost
             failed.append(benchmark.name)
-            print(f"{benchmark.name} could not be measured: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"{benchmark.name} could not be measured:\n{traceback.format_exc()}", file=sys.stderr)
     print(f"\n{len(benchmarks)} benchmarks in {time.perf_counter() - started:.0f} s", file=sys.stderr)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)

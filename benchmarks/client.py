@@ -31,9 +31,9 @@ def one_call_ns(log: Callable[[str, float, int], object], first: int, calls: int
     return took / calls * 1e9
 
 
-def lapiz_call_ns(client: Client, calls: int) -> float:
+def lapiz_call_ns(client: Client, name: str, calls: int) -> float:
     """The other way to log: three values a step, then `step()`; per value."""
-    run = client.run("steps")
+    run = client.run(name)
     start = time.perf_counter()
     for _ in range(calls // 3):
         run.add_scalar("train/loss", 0.5)
@@ -84,7 +84,7 @@ def run(size: Size) -> Result:
             works: dict[str, Callable[[], float]] = {
                 "call": lambda: one_call_ns(run.add_scalar, next(number) * calls, calls, client.flush),
                 "peer's call": lambda: one_call_ns(writer.add_scalar, next(number) * calls, calls, writer.flush),
-                "lapiz's way": lambda: lapiz_call_ns(client, calls),
+                "lapiz's way": lambda: lapiz_call_ns(client, f"steps{next(number)}", calls),
                 "rate": our_rate,
                 "peer's rate": peer_rate,
             }

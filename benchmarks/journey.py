@@ -1,9 +1,10 @@
 """Where the time goes: one point's way from the log call to TensorBoard's HTTP interface, by the clocks of those it passes.
 
-The client is this process, and keeps times of itself (`client.stats.times`). The bridge is a process of its own; its stages
-are the histograms of its /metrics. Percentiles out of histograms are read as Prometheus does, evenly within a bucket, and the
-bridge's largest is the bound of its last bucket: buckets double, so they are exact to a factor of two. TensorBoard is stock,
-once with its data server and once with its Python reader, reloading every second, and asked over HTTP until it shows the point.
+The client is in the process of the benchmark, and keeps times of itself (`client.stats.times`). The bridge is a process of
+its own; its stages are the histograms of its /metrics. Percentiles out of histograms are read as Prometheus does, evenly
+within a bucket, and the bridge's largest is the bound of its last bucket: buckets double, so they are exact to a factor of
+two. TensorBoard is stock, once with its data server and once with its Python reader, reloading every second, and asked over
+HTTP until it shows the point.
 
 First points that are flushed one by one, where nothing waits on purpose; then a training that logs now and then with default
 settings, where a point waits for its batch.

@@ -20,7 +20,7 @@ mpl.use("svg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.results import Record, Row, rounded, shown
 from tbbridge.limits import MiB
@@ -63,9 +63,8 @@ def draw(picture: Picture, records: Records, path: Path) -> None:
     mpl.rcParams["font.size"] = 9
     figure = picture.draw(records)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(
-        path, metadata={"Date": None, "Creator": None, "Description": f"drawn from results {digest(records, picture.needs)}"}
-    )
+    about = f"drawn from results {digest(records, picture.needs)}"
+    figure.savefig(path, metadata={"Date": None, "Creator": None, "Description": about})
     pyplot.close(figure)
 
 
@@ -77,7 +76,7 @@ def _axes(rows: int, columns: int, width: float, height: float, **more: Any) -> 
 def _plain(axis: Any) -> None:
     """Numbers as people write them on this axis (an `XAxis` or `YAxis`), on a logarithmic one too."""
     axis.set_major_formatter(lambda value, _: shown(value))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def _bars(axis: Axes, names: Sequence[str], values: Sequence[float], colors: Sequence[str], unit: str) -> None:

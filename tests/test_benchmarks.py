@@ -38,7 +38,7 @@ def test_pictures_of_the_page_are_drawn_from_the_kept_results() -> None:
     wanted = {picture.name: digest(records, picture.needs) for picture in report.pictures(records)}
     assert {name for name in wanted if f"drawn from results {wanted[name]}" not in drawn.get(name, "")} == set()
     assert drawn.keys() == wanted.keys()
-    assert max(map(len, drawn.values()), default=0) < 150_000
+    assert max(map(len, drawn.values()), default=0) < 100_000
 
 
 def test_a_benchmark_runs_is_kept_and_becomes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
