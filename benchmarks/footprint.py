@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tensorboardX import SummaryWriter
 
-from benchmarks.bodies import JSON, ONE_POINT, PROTOBUF, protobuf_columns
+from benchmarks.bodies import PROTOBUF, protobuf_columns
 from benchmarks.load import closed_loop, post
 from benchmarks.measure import Size
 from benchmarks.results import Goal, Result, Row, Spread
@@ -94,7 +94,9 @@ def run(size: Size) -> Result:
                 post(protobuf_columns("columns", number * 10_000, 10_000), PROTOBUF, WRITTEN) for number in range(bodies)
             ]
             many_journal, many_events = stored(server, columns, bodies * 10_000)
-            one_journal, one_events = stored(server, [post(ONE_POINT, JSON, WRITTEN)] * 500, 500)
+            one_journal, one_events = stored(
+                server, [post(protobuf_columns("single", step, 1), PROTOBUF, WRITTEN) for step in range(500)], 500
+            )
             time.sleep(1.0)
             cpu, mib = idle(server, seconds)
         runs, tags = size.pick((50, 200), (2_000, 10_000))
