@@ -59,6 +59,7 @@ def run(size: Size) -> Result:
             lambda number: trainings[number].flush(),
             evenly(clients, seconds),
             clients,
+            grace_s=10.0,  # a flush that takes longer is one that failed
             in_turn=True,
             on_answer=keep,
         )
