@@ -35,6 +35,7 @@ OWN = (
     Benchmark("journey", "one point's way from the call to TensorBoard's page, stage by stage", JOURNEY, 24),
     Benchmark("post", "one journalled point over HTTP against a route that does nothing and the disk's sync", LATENCY, 15),
     Benchmark("latency", "latency under 10% to 120% of what it can take, 1 to 1,000 connections", LATENCY, 42),
+    Benchmark("live", "how soon a listener is told of a point, and what listeners cost a writer", LATENCY, 15),
     Benchmark("guard", "what tokens and limits cost a point", LATENCY, 9),
     Benchmark("dialects", "the requests of lapiz's, crayon's and pastalog's clients", LATENCY, 9),
     Benchmark("throughput", "points a second as JSON and protobuf, plain, gzip and zstd", THROUGHPUT, 20),
