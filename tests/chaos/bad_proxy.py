@@ -35,6 +35,8 @@ class BadProxy:
         self._chance = random.Random(seed)
         self._loop = asyncio.new_event_loop()
         self._later: set[asyncio.Task[bytes]] = set()
+        # asyncio itself holds no task whose sender has hung up while it waits for the bridge: it would be garbage.
+        self._held: set[asyncio.Task[None] | None] = set()
         self._listening = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -69,6 +71,8 @@ class BadProxy:
             await asyncio.sleep(0.01)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._held.add(task)
         try:
             while answer := await self._answer(await _message(reader)):
                 writer.write(answer)
@@ -77,6 +81,7 @@ class BadProxy:
             pass  # either side went away, which is what this is for
         finally:
             writer.close()
+            self._held.discard(task)
 
     def _fate(self) -> str:
         throw = 0 if self.calm else self._chance.randrange(1000)
