@@ -334,7 +334,14 @@ class Storm:
         def shown() -> list[tuple[int, float]]:
             return [(step, value) for _, step, value in watcher.scalars(run, tag)]
 
-        until(lambda: len(shown()) >= len(expected), f"TensorBoard shows {run} {tag}, which has {len(expected)} points")
+        def all_of_it() -> bool:
+            return len(shown()) >= len(expected)
+
+        try:  # a machine that is busy with something else needs patience; a reader that stumbled never comes back
+            until(all_of_it, "all of it is shown", 3 * PATIENCE_S)
+        except AssertionError as error:
+            have = f"{len(shown())} of {len(expected)} points of {run} {tag}"
+            raise AssertionError(f"TensorBoard {self.watchers.index(watcher)} (0: data server) shows {have}") from error
         assert shown() == expected, f"TensorBoard shows something else for {run} {tag}"
 
 
