@@ -48,6 +48,14 @@ REQUEST_ID_MAX_BYTES: Final = 128
 CLIENT_REPORTS_KEPT: Final = 10_000
 # Idle connections are kept for this long: senders that report once a minute need not connect anew each time.
 KEEP_ALIVE_S: Final = 75
+# Memory that was freed and is kept for the next batch instead of being returned: eight requests of 10,000 points, in every form
+# that they pass through, are 10 MiB; a group at its largest is GROUP_MAX_BYTES.
+MEMORY_KEPT_BYTES: Final = 64 * MiB
+# Single blocks up to this length are kept too: as far as glibc goes.
+MEMORY_HEAP_BLOCK_BYTES: Final = 32 * MiB
+# How often the process looks whether it holds more than it needs, and how much more is worth giving back: 16 MiB take 3 ms.
+MEMORY_LOOK_S: Final = 10.0
+MEMORY_SLACK_BYTES: Final = 16 * MiB
 # A text is shown on one page of a browser.
 TEXT_MAX_BYTES: Final = 1 * MiB
 # Raw values of one histogram: 8 MiB as doubles, more weights than a layer of most models has. Send buckets beyond it.

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -621,15 +622,23 @@ async def test_a_run_can_be_made_before_anything_is_written_to_it(tmp_path: Path
 
 _MUTATING = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree"}
 _watching: list[Callable[[], None]] = []
+_looking = threading.Lock()
+_lookers: set[int] = set()  # the thread that looks
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if not _watching:
         return
     if event in _MUTATING or (event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
-        look, _watching[:] = _watching[0], []  # what the look itself does is not looked at
-        look()
-        _watching.append(look)
+        if threading.get_ident() in _lookers:
+            return  # what the look itself does
+        with _looking:  # other threads wait with what they are about to do, until the copy is complete
+            _lookers.add(threading.get_ident())
+            try:
+                for look in _watching:
+                    look()
+            finally:
+                _lookers.clear()
 
 
 sys.addaudithook(_hook)
@@ -647,7 +656,12 @@ async def snapshots(live: Path, target: Path, change: Callable[[Pipeline], Await
 
     def look() -> None:
         nonlocal count
-        shutil.copytree(live, target / str(count), symlinks=True)
+        for _ in range(10):
+            try:
+                shutil.copytree(live, target / str(count), symlinks=True)
+                break
+            except OSError:  # another thread did what it had looked before already, in the middle of the copy
+                shutil.rmtree(target / str(count), ignore_errors=True)
         count += 1
 
     pipeline = await open_pipeline(live, clock=Clock(), segment_bytes=8 * 1024, **settings)

@@ -87,12 +87,14 @@ class Journal:
 
         After an OSError none of them counts, whatever the disk holds of them.
         """
-        data = b"".join(frames)
+        end = self.length
         if disk.place_of(self._fd) != self._place:
             self.failed = True  # a file without a name takes bytes and keeps none
             raise FileNotFoundError(errno.ENOENT, "the journal was deleted or moved while the bridge was running", self._place)
         try:
-            disk.write_all(self._fd, data, self.length)
+            for data in disk.in_pieces(frames):
+                disk.write_all(self._fd, data, end)
+                end += len(data)
             written = time.perf_counter()
             disk.sync_data(self._fd)
             synced = time.perf_counter()
@@ -101,7 +103,7 @@ class Journal:
             with contextlib.suppress(OSError):  # but what was refused should not be found there if we stop before going on
                 os.ftruncate(self._fd, self.length)
             raise
-        self.length += len(data)
+        self.length = end
         self._entries += len(frames)
         if self._mark is not None:
             with contextlib.suppress(OSError):  # the group is safe: without the mark, damage to it is harder to tell, no more

@@ -159,11 +159,12 @@ class Store:
                     self._pending.append(partial(self.files.put, write))  # before the list that names it
                 else:
                     gathered.setdefault((id(write.run), write.name), []).append(write)
-        # A single part is written as it is: joining it would be a second copy of up to a whole group
         for parts in gathered.values():
-            first = parts[0]
-            whole = first if len(parts) == 1 else replace(first, data=b"".join([part.data for part in parts]))
-            self._pending.append(partial(self.files.put, whole))
+            first, offset = parts[0], parts[0].offset
+            for data in disk.in_pieces([part.data for part in parts]):
+                write = first if data is first.data else replace(first, offset=offset, data=data)
+                self._pending.append(partial(self.files.put, write))
+                offset += len(data)
         self._pending.extend(partial(self.logs.do, work) for work in log_work(entries))
         self.times.encode.observe(time.perf_counter() - started)
         self.write_pending()

@@ -23,6 +23,7 @@ import uvicorn
 
 from tbbridge import limits
 from tbbridge.errors import CannotListen
+from tbbridge.server import memory
 from tbbridge.server.app import REQUESTS_SHARE, build_app
 from tbbridge.server.connections import Connections, protocol_class
 from tbbridge.server.service import Service
@@ -65,6 +66,7 @@ async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | N
         service.connections = connections
         server = _Server(config, connections, certificate, lambda: _announce(listener, settings, on_ready), service.stop)
         opening = _Opening(asyncio.current_task())
+        giving_back = asyncio.create_task(memory.give_back()) if memory.keep_for_reuse() else None
         try:
             with _signals_stop(server, opening):
                 async with app.router.lifespan_context(app):
@@ -75,6 +77,9 @@ async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | N
             if not opening.was_stopped():
                 raise
             log.info("stopped while opening the log folder; the next start finishes from the journal")
+        finally:
+            if giving_back is not None:
+                giving_back.cancel()
 
 
 class _Opening:

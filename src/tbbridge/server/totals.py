@@ -24,6 +24,7 @@ from tbbridge.measures import Histogram
 from tbbridge.pipeline.door import Health, Stats
 from tbbridge.pipeline.kind import Kind
 from tbbridge.pipeline.measures import DiskTimes
+from tbbridge.server.memory import resident_bytes
 from tbbridge.server.request_ids import ClientReport
 
 if TYPE_CHECKING:
@@ -234,14 +235,8 @@ def _of_process() -> Iterator[Metric]:
     """What grows if something leaks, under the names that Prometheus's own clients give it."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     yield CounterMetricFamily("process_cpu_seconds", "Processor time used.", value=usage.ru_utime + usage.ru_stime)
-    yield GaugeMetricFamily("process_resident_memory_bytes", "Memory held.", value=_resident_bytes(usage.ru_maxrss))
+    yield GaugeMetricFamily("process_resident_memory_bytes", "Memory held.", value=resident_bytes())
     yield GaugeMetricFamily("process_max_fds", "Descriptors allowed.", value=resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     descriptors = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
     if descriptors.is_dir():
         yield GaugeMetricFamily("process_open_fds", "Descriptors open.", value=sum(1 for _ in descriptors.iterdir()))
-
-
-def _resident_bytes(largest: int) -> float:
-    """Memory now where the system tells, else (macOS) the most there ever was."""
-    statm = Path("/proc/self/statm")
-    return float(int(statm.read_text().split()[1]) * resource.getpagesize()) if statm.exists() else float(largest)
