@@ -22,9 +22,7 @@ def command() -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def stack(command: list[str]) -> Iterator[Callable[..., Stack]]:
-    """Makes projects: `stack(name, override=FILE, VARIABLE=value ...)`."""
+def _projects(command: list[str]) -> Iterator[Starting]:
     made: list[Stack] = []
 
     def make(name: str, override: Path | None = None, **variables: str) -> Stack:
@@ -34,3 +32,15 @@ def stack(command: list[str]) -> Iterator[Callable[..., Stack]]:
     yield make
     for each in made:
         each.down()
+
+
+@pytest.fixture
+def stack(command: list[str], tmp_path: Path) -> Iterator[Starting]:
+    """Makes projects, `stack(name, override, VARIABLE=value ...)`, that are gone when the test ends, before its folder is."""
+    yield from _projects(command)
+
+
+@pytest.fixture(scope="module")
+def lasting_stack(command: list[str]) -> Iterator[Starting]:
+    """The same for all tests of a module."""
+    yield from _projects(command)

@@ -17,8 +17,8 @@ POINTS = 600  # fewer than TensorBoard's sample of 1,000, so that it shows each
 
 
 @pytest.fixture(scope="module")
-def running(stack: Starting) -> Stack:
-    project = stack("up")
+def running(lasting_stack: Starting) -> Stack:
+    project = lasting_stack("up")
     project.up()
     return project
 

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, Sight, chromium
 from conftest import Starting
+from playwright.sync_api import expect
 from processes import ROOT, TBBRIDGE, Process, environment, until
 from stack import Stack, free_port
 
@@ -76,11 +78,11 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
 
 @pytest.fixture(scope="module")
-def front(stack: Starting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def front(lasting_stack: Starting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     caddy = shutil.which("caddy")
     if caddy is None:
         pytest.skip("there is no caddy here (Debian has the package caddy)")
-    project = stack("prod", ROOT / "compose.prod.yaml", **VARIABLES)
+    project = lasting_stack("prod", ROOT / "compose.prod.yaml", **VARIABLES)
     project.up("bridge", "tensorboard")
     folder = tmp_path_factory.mktemp("caddy")
     hashed = subprocess.run([caddy, "hash-password", "--plaintext", PASSWORD], check=True, capture_output=True, text=True)
@@ -156,3 +158,17 @@ def test_whether_it_lives_is_told_to_anybody_and_plain_http_is_sent_on(front: Fr
     status, place = front.ask(f"{front.plain}/data/runs")
     assert status == 308
     assert place.startswith("https://localhost")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_the_live_page_needs_no_more_than_the_login(front: Front) -> None:
+    with chromium() as browser:
+        login = {"username": "lab", "password": PASSWORD}
+        page = browser.new_page(http_credentials=login, ignore_https_errors=True)  # Caddy's authority is not the browser's
+        sight = Sight(page)
+        page.goto(front.bridge)
+        sight.says("proxied")
+        expect(page.locator(".connection")).to_have_text("live")
+        assert [trouble for trouble in sight.troubles if "401" not in trouble] == [], (
+            "but for the question that the login answers"
+        )
