@@ -171,8 +171,10 @@ LOGS_ENDED_MAX: Final = 10_000
 LOGS_FOLDERS_KEPT: Final = 1000
 # Records that one GET looks back for; more is read by asking for everything, which is streamed.
 LOGS_LOOK_BACK_MAX: Final = 100_000
-# Bytes of a log read at one time, whether one record fits in it or not: then twice as much, up to READ_WINDOW_BYTES.
+# Bytes of a log read at one time, whether one record fits in it or not: then twice as much, up to
+# the second: one record with each of its characters escaped.
 LOGS_WINDOW_BYTES: Final = 256 * KiB
+LOGS_WINDOW_MAX_BYTES: Final = 16 * MiB
 # Between two looks at a log that is followed: quick enough for eyes, and a hundred followers cost a hundredth of a core.
 LOGS_POLL_S: Final = 0.2
 # Requests that follow logs at one time; each holds a connection for hours.
@@ -370,6 +372,8 @@ READ_SCAN_MAX_POINTS: Final = 20_000_000
 # costs as much as so many for its arrays and names.
 SERIES_KEPT_POINTS: Final = 4_000_000
 SERIES_KEPT_OVERHEAD_POINTS: Final = 50
+# Tags of which it is remembered how much was read in pieces, about 200 bytes each.
+SERIES_IN_PIECES_KEPT: Final = 10_000
 # An overview of a tag: stretches of which the lowest and the highest point are kept. More than a chart is wide in pixels, and
 # at least half as many always.
 OVERVIEW_STRETCHES: Final = 1024
@@ -380,8 +384,9 @@ OVERVIEWS_KEPT_POINTS: Final = 4_000_000
 READS_AT_ONCE: Final = 2
 # Points that are thinned out at one time, at about 40 bytes each meanwhile.
 DOWNSAMPLE_BLOCK_POINTS: Final = 1_000_000
-# Bytes of an event file in memory at one time, and the largest record that is read (an image, a mesh).
-READ_WINDOW_BYTES: Final = 16 * MiB
+# Bytes of an event file in memory at one time, and the largest record that is read (an image, a mesh). Of each such piece it is
+# known which steps are in it, so a range of steps is found to this accuracy: 40,000 points, 10 ms.
+READ_WINDOW_BYTES: Final = 2 * MiB
 READ_RECORD_MAX_BYTES: Final = 256 * MiB
 # Points of several tags that an export holds to give each tag in one piece, about 48 MB; what is more takes another pass over
 # the run's files. A tag with more points than that is sent as it is read.

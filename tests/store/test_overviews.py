@@ -13,6 +13,7 @@ from tbbridge.events.reader import Series as StoredSeries
 from tbbridge.events.summaries import encode_file_start
 from tbbridge.model import RunBatch, ScalarColumns, run_name, tag_name
 from tbbridge.store.catalog import Catalog
+from tbbridge.store.eventfiles import OpenFile
 from tbbridge.store.overviews import Overview, Overviews
 from tbbridge.store.series import Series
 
@@ -124,3 +125,75 @@ def test_a_piece_that_does_not_go_on_is_left() -> None:
     assert overviews.of([(path, 1, 100)], "t")[0] == 3
     assert overviews.of([(path, 1, 200)], "t") is None
     assert overviews.of([(path, 2, 100)], "t") is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_range_of_steps_is_the_same_from_pieces_of_the_files_as_from_all_of_them(tmp_path, monkeypatch, seed) -> None:
+    """Whatever the order of steps, the size of pieces, and what was asked before."""
+    monkeypatch.setattr(limits, "READ_WINDOW_BYTES", 3000)
+    random = np.random.default_rng(seed)
+    folder = tmp_path / "r"
+    folder.mkdir()
+    steps = np.sort(random.integers(-500, 5000, 3000)) if seed % 2 else random.integers(-500, 5000, 3000)
+    values = random.normal(size=3000)
+    catalog = Catalog(tmp_path)
+    done = 0
+    for size in (1, 700, 1, 1, 1500, 797):
+        some = slice(done, done + size)
+        done += size
+        name = "events.out.tfevents.1" if done < 2000 else "events.out.tfevents.2"
+        columns = tuple(
+            ScalarColumns(tag_name(tag), values[some] + shift, steps[some], steps[some] * 0.5)
+            for tag, shift in (("x", 0), ("y", 9))
+        )
+        with (folder / name).open("ab") as file:
+            file.write(
+                encode_run(RunBatch(run_name("r"), columns), set() if size in (1500, 1) and done in (1, 2203) else {"x", "y"})
+            )
+        for _ in range(3):
+            low, high = sorted(random.integers(-600, 5100, 2).tolist())
+            bounds = [(low, high), (None, high), (low, None)][random.integers(3)]
+            found = catalog.series("r", "y", *bounds)
+            wanted = Catalog(tmp_path).series("r", "y").between(*bounds)
+            np.testing.assert_array_equal(found.steps, wanted.steps)
+            np.testing.assert_array_equal(found.values, wanted.values)
+            np.testing.assert_array_equal(found.wall_times, wanted.wall_times)
+
+
+def test_a_range_reads_only_where_it_is_until_that_costs_more_than_all_of_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "READ_WINDOW_BYTES", 20_000)
+    write(tmp_path / "r", "events.out.tfevents.1", {"t": np.arange(50_000.0)})
+    catalog = Catalog(tmp_path)
+    catalog.runs()
+    read: list[int] = []
+    real = OpenFile._read
+    monkeypatch.setattr(OpenFile, "_read", lambda self, offset, size: (read.append(size), real(self, offset, size))[1])
+    size = (tmp_path / "r" / "events.out.tfevents.1").stat().st_size
+    for number in range(40):
+        read.clear()
+        assert catalog.series("r", "t", 1000 * number, 1000 * number + 999).values.tolist() == [
+            *np.arange(1000.0 * number, 1000.0 * number + 1000)
+        ]
+        if sum(read) > size / 2:
+            break
+        assert sum(read) < size / 8
+    assert 5 < number < 39
+    read.clear()
+    assert len(catalog.series("r", "t", 7, 8)) == 2
+    assert sum(read) < 100  # kept by now
+
+
+def test_a_range_of_an_overview_is_used_while_it_is_fine_enough(tmp_path, monkeypatch) -> None:
+    random = np.random.default_rng(3)
+    values = random.normal(size=40_000)
+    write(tmp_path / "r", "events.out.tfevents.1", {"t": values})
+    catalog = Catalog(tmp_path)
+    catalog.runs()
+    kept = values.astype(np.float32).astype(np.float64)
+    ((_, near, exact),) = catalog.thinned("r", ["t"], 300, 1000, 1999)
+    assert (near, exact.values.min(), exact.values.max()) == (1000, kept[1000:2000].min(), kept[1000:2000].max())
+    monkeypatch.setattr(catalog, "series", None)
+    ((_, about, found),) = catalog.thinned("r", ["t"], 300, 10_000, 29_999)
+    assert len(found) <= 300
+    assert abs(about - 20_000) < 400
+    assert (found.values.min(), found.values.max()) == (kept[10_000:30_000].min(), kept[10_000:30_000].max())

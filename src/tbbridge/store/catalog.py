@@ -20,10 +20,11 @@ from tbbridge import limits
 from tbbridge.errors import InvalidQuery, ItemError, NotFound
 from tbbridge.events.reader import Chunk, StoredSummary
 from tbbridge.layout import lifted_name
+from tbbridge.model import INT64_MAX, INT64_MIN
 from tbbridge.store import values
 from tbbridge.store.eventfiles import MESH, SCALAR, Collect, FileIndex, Halt, OpenFile, TagKey, TagTotals, kind_of
 from tbbridge.store.folders import ROOT_RUN, Folders, RunFolder, did_you_mean
-from tbbridge.store.kept import KeptSeries, SeriesReading
+from tbbridge.store.kept import KeptSeries, SeriesReading, check_count
 from tbbridge.store.overviews import Overviews
 from tbbridge.store.projector import StoredEmbedding, read_embeddings
 from tbbridge.store.series import Series, joined, widened
@@ -101,6 +102,7 @@ class Catalog:
         self._weight = 0  # tags in all of them, and one for each file
         self._kept = KeptSeries()
         self._overviews = Overviews()
+        self._read_in_pieces: OrderedDict[tuple[Path, str], int] = OrderedDict()  # bytes, by a run's first file and a tag
 
     def stop(self) -> None:
         """For good: whoever reads in a thread ends within a piece of a file, a fraction of a second."""
@@ -150,6 +152,11 @@ class Catalog:
         Raises `NotFound` for an unknown run or tag, `InvalidQuery` for a name that cannot be and for more than
         limits.READ_SCAN_MAX_POINTS points.
         """
+        if min_step is not None or max_step is not None:
+            low, high = (INT64_MIN if min_step is None else min_step), (INT64_MAX if max_step is None else max_step)
+            found = self._from_zones(name, tag, low, high)
+            if found is not None:
+                return found
         reading: SeriesReading | None = None
 
         def begin() -> _Collector:
@@ -160,14 +167,60 @@ class Catalog:
         _require(self._find(name, begin), SCALAR, tag)
         return joined([]) if reading is None else reading.series()
 
+    def _from_zones(self, name: str, tag: str, low: int, high: int) -> Series | None:
+        """The points of a range of steps, from where in the files they are; None: read them whole.
+
+        That is done for points that are kept already, and once as much was read in pieces as all of it would have cost; then
+        they are kept for the next one.
+        """
+        looked = self._find(name)
+        _require(looked, SCALAR, tag)
+        pieces: list[tuple[Path, FileIndex, list[tuple[int, int]]]] = []
+        with self._lock:
+            for path, serial, _ in looked.files:
+                index = self._indexes.get(path)
+                if index is None or index.serial != serial:
+                    return None
+                pieces.append((path, index, index.spans(low, high)))
+            if not self._is_worth_pieces(tag, pieces):
+                return None
+        parts: list[Series] = []
+        for path, index, spans in pieces:
+            with OpenFile(path, self._halt) as file:
+                if file.identity != index.identity:
+                    return None  # moved a moment ago
+                for start, end in spans:
+                    for _, chunk in file.chunks(start, index.plugins if start else index.inherited, end):
+                        if tag in chunk.scalars:
+                            parts.append(widened(chunk.scalars[tag]).between(low, high))
+                            check_count(sum(map(len, parts)))
+        return joined(parts)
+
+    def _is_worth_pieces(self, tag: str, pieces: Sequence[tuple[Path, FileIndex, list[tuple[int, int]]]]) -> bool:
+        whole = sum(index.offset for _, index, _ in pieces)
+        size = sum(end - start for _, _, spans in pieces for start, end in spans)
+        if not pieces or all(self._kept.get((path, tag), index.serial) for path, index, _ in pieces):
+            return False
+        key = pieces[0][0], tag
+        read = self._read_in_pieces.pop(key, 0) + size
+        if read > whole:
+            return False
+        self._read_in_pieces[key] = read
+        if len(self._read_in_pieces) > limits.SERIES_IN_PIECES_KEPT:
+            self._read_in_pieces.popitem(last=False)
+        return True
+
     def scalar_tags(self, name: str) -> frozenset[str]:
         """The run's tags that hold scalars. Raises as `run`."""
         return frozenset(tag for kind, tag in self._find(name).tags if kind == SCALAR)
 
-    def thinned(self, name: str, tags: Sequence[str], max_points: int) -> list[tuple[str, int, Series]]:
+    def thinned(
+        self, name: str, tags: Sequence[str], max_points: int, min_step: int | None = None, max_step: int | None = None
+    ) -> list[tuple[str, int, Series]]:
         """Of each of these tags that the run holds as scalars: how many points there are, and at most `max_points` of them.
 
-        Like `Series.downsampled`, from overviews where they are fine enough. Raises as `run`; tags not there are left out.
+        Like `Series.downsampled`, from overviews where they are fine enough; of a range of steps the number is an estimate
+        then, unless all points are at hand. Raises as `series`; tags not there are left out.
         """
         looked = self._find(name)
         found = []
@@ -175,11 +228,15 @@ class Catalog:
             if (SCALAR, tag) not in looked.tags:
                 continue
             known = self._overviews.of(looked.files, tag) if max_points <= limits.OVERVIEW_STRETCHES else None
-            if known is None:
-                series = self.series(name, tag)
-                found.append((tag, len(series), series.downsampled(max_points)))
-            else:
-                found.append((tag, known[0], joined(known[1]).downsampled(max_points)))
+            if known is not None:
+                count, parts = known
+                whole = joined(parts)
+                seen = whole.between(min_step, max_step)
+                if seen is whole or len(whole) == count or len(seen) >= max_points:
+                    found.append((tag, round(count * len(seen) / max(1, len(whole))), seen.downsampled(max_points)))
+                    continue
+            series = self.series(name, tag, min_step, max_step)
+            found.append((tag, len(series), series.downsampled(max_points)))
         return found
 
     def histograms(

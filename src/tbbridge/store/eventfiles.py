@@ -23,6 +23,7 @@ from tbbridge.events import event_pb2 as pb
 from tbbridge.events.reader import SCALARS, Chunk, StoredSummary, read_events
 from tbbridge.events.tfrecord import OVERHEAD_BYTES, Torn
 from tbbridge.foreign import plugins_pb2
+from tbbridge.model import INT64_MAX, INT64_MIN
 from tbbridge.store.values import MeshPart
 
 TagKey: TypeAlias = tuple[str, str]  # kind, tag
@@ -92,15 +93,16 @@ class OpenFile:
         if self._fd >= 0:
             os.close(self._fd)
 
-    def chunks(self, offset: int, plugins: Mapping[str, str]) -> Iterator[tuple[int, Chunk]]:
-        """What the file holds from `offset` on, in pieces, each with the offset reached; ends at the first damage.
+    def chunks(self, offset: int, plugins: Mapping[str, str], end: int | None = None) -> Iterator[tuple[int, Chunk]]:
+        """What the file holds from `offset` on, in pieces, each with the offset reached; ends at the first damage, or at `end`.
 
         Raises `Stopping` when the halt is called.
         """
         window = limits.READ_WINDOW_BYTES
-        while offset < self.size:
+        limit = self.size if end is None else min(end, self.size)
+        while offset < limit:
             self._halt.check()
-            piece = self._read(offset, window)
+            piece = self._read(offset, min(window, limit - offset))
             chunk = read_events(piece, 0, plugins)
             plugins = chunk.plugins
             if chunk.end:
@@ -167,6 +169,16 @@ Collect: TypeAlias = Callable[["FileIndex", Chunk, int], None]
 
 
 @dataclass(slots=True)
+class Zone:
+    """A piece of a file, of about limits.READ_WINDOW_BYTES, and the lowest and the highest step of the scalars in it."""
+
+    start: int
+    end: int
+    low: int
+    high: int
+
+
+@dataclass(slots=True)
 class FileIndex:
     """What was found in one file so far. `tags` are by kind and name; a mesh stands once, under its own name."""
 
@@ -179,6 +191,7 @@ class FileIndex:
     inherited: Mapping[str, str] = field(default_factory=dict)  # the plugins that were known before its first byte
     tags: dict[TagKey, TagTotals] = field(default_factory=dict)
     mesh_parts: dict[str, MeshPart] = field(default_factory=dict)
+    zones: list[Zone] = field(default_factory=list)
     serial: int = field(default_factory=itertools.count(1).__next__)  # no other index has it
 
     def continues(self, file: OpenFile) -> bool:
@@ -201,6 +214,7 @@ class FileIndex:
         """Read what was appended since; `collect` sees it too, piece by piece."""
         self.size, self.modified_ns = file.size, file.modified_ns
         for offset, chunk in file.chunks(self.offset, self.plugins):
+            self._enter_zone(offset, chunk)
             self.offset, self.plugins, self.ending = offset, chunk.plugins, file.ending_at(offset)
             for tag, found in chunk.scalars.items():
                 self._add(
@@ -221,6 +235,28 @@ class FileIndex:
                 self._add((kind, tag), TagTotals(count, one.step, one.step, one.wall_time, one.wall_time))
             if collect is not None:
                 collect(self, chunk, offset)
+
+    def _enter_zone(self, end: int, chunk: Chunk) -> None:
+        last = self.zones[-1] if self.zones else None
+        if last is None or last.end - last.start >= limits.READ_WINDOW_BYTES:
+            last = Zone(self.offset, end, INT64_MAX, INT64_MIN)
+            self.zones.append(last)
+        last.end = end
+        for found in chunk.scalars.values():
+            last.low = min(last.low, int(found.steps.min()))
+            last.high = max(last.high, int(found.steps.max()))
+
+    def spans(self, min_step: int, max_step: int) -> list[tuple[int, int]]:
+        """Where in the file scalars of these steps may be, as offsets from and to; between them there are none."""
+        spans: list[tuple[int, int]] = []
+        for zone in self.zones:
+            if zone.low > max_step or zone.high < min_step:
+                continue
+            if spans and spans[-1][1] == zone.start:
+                spans[-1] = spans[-1][0], zone.end
+            else:
+                spans.append((zone.start, zone.end))
+        return spans
 
     def inherit(self, earlier: FileIndex) -> None:
         """Take over what an earlier file of the run said of its tags: TensorBoard asks for that only once a run."""

@@ -120,6 +120,11 @@ class SeriesReading:
         kept = series.between(*self._bounds)
         self._done.append(kept)
         self._count += len(kept)
-        if self._count > limits.READ_SCAN_MAX_POINTS:
-            message = f"there are over {limits.READ_SCAN_MAX_POINTS} points; ask for fewer steps at a time"
-            raise InvalidQuery([ItemError("min_step", "query", message)])
+        check_count(self._count)
+
+
+def check_count(count: int) -> None:
+    """Raises `InvalidQuery` if `count` points of one tag are too many to be looked through."""
+    if count > limits.READ_SCAN_MAX_POINTS:
+        message = f"there are over {limits.READ_SCAN_MAX_POINTS} points; ask for fewer steps at a time"
+        raise InvalidQuery([ItemError("min_step", "query", message)])

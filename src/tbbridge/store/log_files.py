@@ -19,7 +19,7 @@ from tbbridge.logs.names import LOGS_FOLDER, generation_of, log_path
 from tbbridge.model import STATE_FOLDER, LogRecord, RunName
 
 # A record with all it may have, and to spare: a longer stretch without an end is damage and is passed over.
-_WINDOW_MAX_BYTES = limits.READ_WINDOW_BYTES
+_WINDOW_MAX_BYTES = limits.LOGS_WINDOW_MAX_BYTES
 
 _TICK_NS = 50_000_000
 

@@ -55,8 +55,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
     async def read_many(query: Annotated[ManyQuery, Query()]) -> Response:
         """The points of scalar tags from many runs, each as GET /api/v1/scalars gives it; runs without a tag are left out.
 
-        `max_points` is for each of them. Of whole tags, `minmax` may come from a stored overview, in which the lowest and the
-        highest point of each stretch are kept: points between may be other ones than those of GET /api/v1/scalars.
+        `max_points` is for each of them. `minmax` may come from a stored overview, in which the lowest and the highest point of
+        each stretch are kept: points between may be other ones than those of GET /api/v1/scalars, and `count` an estimate.
         """
         query.check()
         await service.door.settled()
@@ -84,10 +84,9 @@ def _answered(catalog: Catalog, query: ManyQuery) -> bytes:
 
 
 def _found(catalog: Catalog, query: ManyQuery, run: str, tags: list[str]) -> list[tuple[str, int, Any]]:
-    is_whole = query.min_step is None and query.max_step is None
     try:
-        if is_whole and query.max_points is not None and query.downsample != "candlestick":
-            return catalog.thinned(run, tags, query.max_points)
+        if query.max_points is not None and query.downsample != "candlestick":
+            return catalog.thinned(run, tags, query.max_points, query.min_step, query.max_step)
         held = catalog.scalar_tags(run)
         return [(tag, *selected(catalog, query, run, tag)) for tag in tags if tag in held]
     except NotFound:  # the run, or it was changed a moment ago
