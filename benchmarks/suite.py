@@ -27,9 +27,10 @@ THROUGHPUT = "Throughput"
 ENCODER = "The encoder"
 LOOP = "What the training loop feels"
 READING = "Reading back"
+PAGE = "The live page"
 SIZE = "Memory, size, and doing nothing"
 LONG = "Too much, and for long"
-GROUPS = (JOURNEY, LATENCY, THROUGHPUT, ENCODER, LOOP, READING, SIZE, LONG)
+GROUPS = (JOURNEY, LATENCY, THROUGHPUT, ENCODER, LOOP, READING, PAGE, SIZE, LONG)
 
 OWN = (
     Benchmark("journey", "one point's way from the call to TensorBoard's page, stage by stage", JOURNEY, 24),
@@ -46,6 +47,7 @@ OWN = (
     Benchmark("client", "what a log call costs, and points a second from one process", LOOP, 9),
     Benchmark("summary_writer", "the local SummaryWriter against tensorboardX's and torch's", LOOP, 9),
     Benchmark("reading", "a million points and ten thousand runs read back", READING, 20),
+    Benchmark("page", "the live page in Chromium beside TensorBoard's Time Series page", PAGE, 75),
     Benchmark("footprint", "bytes a point on disk, in the journal and in memory; an idle bridge", SIZE, 13),
     Benchmark("overload", "twice what it can take", LONG, 11),
     Benchmark("clients_1000", "a thousand clients that flush once a second", LONG, 10),

@@ -3,7 +3,7 @@
 // band or candlesticks as there is room.
 
 import uPlot from "uplot";
-import { readScalars } from "./api.js";
+import { Refused, readScalars } from "./api.js";
 import { colorOf, onTheme, themed } from "./colors.js";
 import * as format from "./format.js";
 import { nearest, padded, quantile, stepBound } from "./maths.js";
@@ -22,6 +22,8 @@ const BAND_PX = 2.5;
 // With so many dense runs, or less, bands or candlesticks are still told apart.
 const CANDLES_RUNS = 1;
 const BANDS_RUNS = 4;
+// What failed and may pass is asked again after this.
+const AGAIN_MS = 1500;
 const FONT = "11px system-ui, sans-serif";
 
 let theme = null;
@@ -108,6 +110,7 @@ export class Chart {
 
   unmount() {
     this.abort?.abort();
+    clearTimeout(this.timer);
     this.plot?.destroy();
     this.plot = null;
     this.isStale = true; // what comes from here on is not taken
@@ -294,8 +297,12 @@ export class Chart {
       return !abort.signal.aborted;
     } catch (error) {
       if (!abort.signal.aborted) {
-        this.error = error.message;
+        this.error = error instanceof Refused ? error.message : "The bridge does not answer; trying again.";
         if (layer === this.whole) this.isStale = true;
+        const passes = !(error instanceof Refused) || error.status === 429 || error.status >= 500;
+        clearTimeout(this.timer);
+        if (passes) this.timer = setTimeout(() => this.plot !== null && this.load(), AGAIN_MS);
+        this.redraw();
       }
       return false;
     } finally {
