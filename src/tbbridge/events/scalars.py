@@ -30,6 +30,7 @@ from tbbridge.events.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, frame_he
 from tbbridge.model import Float64s, Int64s, ScalarColumns, join_columns
 
 UInt8s: TypeAlias = NDArray[np.uint8]
+UInt64s: TypeAlias = NDArray[np.uint64]
 Float32s: TypeAlias = NDArray[np.float32]
 Positions: TypeAlias = NDArray[np.intp]
 Rows: TypeAlias = NDArray[np.void]
@@ -373,11 +374,20 @@ def _write_rows(
 def _fill(
     rows: NDArray[np.void], crcs: UInt32s, values: Float32s, steps: Int64s, wall_times: Float64s, layout: _Layout
 ) -> None:
-    """Write values, steps and wall times into `rows`, and their CRCs, which start from the templates' in `crcs`."""
-    payload_end = layout.record_bytes - FOOTER_BYTES
+    """Write values, steps and wall times into `rows`, and their CRCs, which start from the templates' in `crcs`.
 
-    def add(column: UInt8s, at: int) -> None:
-        np.bitwise_xor(crcs, effect_table(payload_end - 1 - at).take(column), out=crcs)
+    A byte that is the same in all rows, as the upper ones of wall times and steps are, needs no look-up for each of them.
+    """
+    payload_end = layout.record_bytes - FOOTER_BYTES
+    same_in_all = 0
+
+    def add(column: UInt8s, at: int, *, varies: bool = True) -> None:
+        nonlocal same_in_all
+        effects = effect_table(payload_end - 1 - at)
+        if varies:
+            np.bitwise_xor(crcs, effects.take(column), out=crcs)
+        else:
+            same_in_all ^= int(effects[column[0]])
 
     def store(column: NDArray[np.generic], at: int) -> None:
         fields = np.dtype({"names": ["f"], "formats": [column.dtype], "offsets": [at], "itemsize": layout.record_bytes})
@@ -385,17 +395,26 @@ def _fill(
 
     if layout.wall_time_at is not None:
         store(wall_times, layout.wall_time_at)
+        varying = _varying_bits(wall_times.view("<u8"))
         for position, column in enumerate(wall_times.view(np.uint8).reshape(-1, 8).T):
-            add(column, layout.wall_time_at + position)
+            add(column, layout.wall_time_at + position, varies=bool(varying >> 8 * position & 0xFF))
     if layout.step_at is not None:
         unsigned = steps.view("<u8")
+        varying = _varying_bits(unsigned)
         for position in range(layout.step_bytes):
             column = (unsigned >> np.uint64(7 * position)).astype(np.uint8)
             if position < layout.step_bytes - 1:
                 column |= np.uint8(0x80)
             store(column, layout.step_at + position)
-            add(column, layout.step_at + position)
+            add(column, layout.step_at + position, varies=bool(varying >> 7 * position & 0x7F))
     store(values, layout.value_at)
     for position, column in enumerate(values.view(np.uint8).reshape(-1, 4).T):
         add(column, layout.value_at + position)
+    if same_in_all:
+        np.bitwise_xor(crcs, np.uint32(same_in_all), out=crcs)
     store(mask_rows(crcs), payload_end)
+
+
+def _varying_bits(column: UInt64s) -> int:
+    """The bits that are not the same in all elements."""
+    return int(np.bitwise_or.reduce(column ^ column[0]))
