@@ -68,36 +68,34 @@ class Case:
 def run(size: Size) -> Result:
     """The curves, and the ends of both compared."""
     numbers = size.pick((1, 10, 100), (1, 10, 1_000, 10_000))
+    asked = {f"runs {number}": (number, TAGS) for number in numbers}
+    asked |= {f"tags {number}": (1, number) for number in numbers if number > TAGS}
     cases: dict[str, Case] = {}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        for what in ("runs", "tags"):
-            for number in numbers:
-                server = stack.enter_context(bridge(Path(name) / f"{what}{number}"))
-                case = Case(server, *((number, TAGS) if what == "runs" else (1, max(TAGS, number))))
-                case.prepare()
-                cases[f"{what} {number}"] = case
-        requests = size.pick(20, 300, 2_500)
-        works = {title: partial(case.measure, requests) for title, case in cases.items()}
-        found = in_turns(works, size.pick(1, 4, 9), "scale")
+        for title, (runs, tags) in asked.items():
+            server = stack.enter_context(bridge(Path(name) / title.replace(" ", "-")))
+            cases[title] = Case(server, runs, tags)
+            cases[title].prepare()
+        works = {title: partial(case.measure, size.pick(20, 300, 2_500)) for title, case in cases.items()}
+        found = in_turns(works, size.pick(1, 3, 9), "scale")
         held = {title: case.server.memory_bytes / MiB for title, case in cases.items()}
+    found["tags 10"] = found["runs 1"]  # one run of ten tags
+    held["tags 10"] = held["runs 1"]
     cost = {title: Spread.of([rate.cpu_us_a_point for rate in all_]) for title, all_ in found.items()}
     rate = {title: Spread.of([rate.points_per_s for rate in all_]) for title, all_ in found.items()}
-    few = next(number for number in numbers if number >= TAGS)
-    rows = []
-    for what in ("runs", "tags"):
-        for number in numbers:
-            ours, of = cost[f"{what} {number}"], cost[f"{what} {few}"]
-            if number == few:
-                continue
-            goal = Goal(0.5) if what == "runs" and number == numbers[-1] else None
-            note = f"{rate[f'{what} {number}'].median:,.0f} points a second; {held[f'{what} {number}']:.0f} MiB held"
-            against = f"{few} {what}"
-            rows.append(Row(f"processor time a point, {number:,} {what}", "us", ours, of, against, goal=goal, note=note))
-    curves = {
-        what: [
-            {"number": number, "cpu_us": cost[f"{what} {number}"].median, "points_per_s": rate[f"{what} {number}"].median}
-            for number in numbers
+    rows, curves = [], {}
+    for what, few in (("runs", 10), ("tags", TAGS)):
+        titles = {number: f"{what} {number}" for number in numbers if f"{what} {number}" in found}
+        for number, title in titles.items():
+            if number != few:
+                goal = Goal(0.5) if what == "runs" and number == numbers[-1] else None
+                note = f"{rate[title].median:,.0f} points a second; {held[title]:.0f} MiB held"
+                of, against = cost[f"{what} {few}"], f"{few} {what}"
+                rows.append(
+                    Row(f"processor time a point, {number:,} {what}", "us", cost[title], of, against, goal=goal, note=note)
+                )
+        curves[what] = [
+            {"number": number, "cpu_us": cost[title].median, "points_per_s": rate[title].median}
+            for number, title in titles.items()
         ]
-        for what in ("runs", "tags")
-    }
     return Result(rows, {"curves": curves})

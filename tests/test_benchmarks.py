@@ -77,6 +77,14 @@ def test_every_benchmark_is_listed_and_is_a_module(capsys: pytest.CaptureFixture
     assert [name for name in BY_NAME if not (ROOT / "benchmarks" / f"{name}.py").exists()] == []
 
 
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")]), ids=lambda page: page.name)
+def test_pages_name_benchmarks_that_there_are(page: Path) -> None:
+    named = {
+        name for names in re.findall(r"python -m benchmarks((?: [a-z_0-9]+)+)", page.read_text()) for name in names.split()
+    }
+    assert named - {*BY_NAME, "list", "all", "peers", "report"} == set()
+
+
 def test_rounds_take_turns_and_nobody_always_comes_second() -> None:
     order: list[str] = []
     found = in_turns({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 2, "")  # type: ignore[misc]
