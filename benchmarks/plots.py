@@ -256,7 +256,7 @@ def scale(records: Records) -> Figure:
         axis.plot([at["number"] for at in found], [at["cpu_us"] for at in found], "o-", color=color, label=what)
     axis.set_xscale("log")
     _plain(axis.xaxis)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.2 * max(at["cpu_us"] for found in curves.values() for at in found))
     axis.set_xlabel("runs, or tags of one run")
     axis.set_ylabel("processor time a point, us")
     axis.grid(visible=True, alpha=0.3)
@@ -270,14 +270,17 @@ def loop(records: Records) -> Figure:
     for name in ("loop_peers", "loop"):
         if name in records:
             added |= records[name].result.data["added"]
-    palette = pyplot.get_cmap("tab20")
+    palette = [
+        color for color in pyplot.get_cmap("tab10").colors if color != pyplot.get_cmap("tab10").colors[0]
+    ]  # ours is blue
     for place, (tool, by_tags) in enumerate(sorted(added.items(), key=lambda pair: max(pair[1].values()))):
         ours = tool.startswith("tbbridge")
         tags = sorted(map(int, by_tags))
         values = [by_tags[str(number)] for number in tags]
-        color = OURS if ours else palette(place)
+        color = OURS if ours else palette[place % len(palette)]
         axis.plot(tags, values, "o-", color=color, linewidth=3 if tool == "tbbridge" else 1.3, label=tool)
-        axis.annotate(f" {tool}", (tags[-1], values[-1]), va="center", fontsize=8, color=color)
+        side = {"tbbridge": "bottom", "tbbridge, local file": "top"}.get(tool, "center")
+        axis.annotate(f"   {tool}", (tags[-1], values[-1]), va=side, fontsize=8, color=color)
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xlim(8, 6000)
