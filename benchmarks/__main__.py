@@ -9,7 +9,8 @@
   python -m benchmarks all                everything that needs nothing but `pip install -e '.[dev]'`, within five minutes;
                                           keeps the results in benchmarks/results/, and writes docs/benchmarks.md from them
   python -m benchmarks peers              mlflow, trackio, wandb, aim, pastalog and TensorFlow, each installed into an
-                                          environment of its own below .venv-peers/; keeps, and writes, as above
+                                          environment of its own below .venv-peers/, and the live page in Chromium;
+                                          keeps, and writes, as above
   python -m benchmarks report             write docs/benchmarks.md and its pictures from the results that are kept
 
 Servers listen on 127.0.0.1 at free ports, files go to the system's folder for temporary files (TMPDIR): it should be on the
@@ -73,7 +74,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def print_list() -> None:
-    for title, benchmarks in (("with our own extras", OWN), ("with peers, which are installed first", PEERS)):
+    for title, benchmarks in (
+        ("with our own extras", OWN),
+        ("with peers, which are installed first, and with Chromium", PEERS),
+    ):
         print(f"{title}:")
         for benchmark in benchmarks:
             print(f"  {benchmark.name:15} {benchmark.seconds:4} s  {benchmark.what}")

@@ -245,7 +245,7 @@ class EventFile:
 
 def training(server: Server, size: Size) -> tuple[list[Row], list[dict[str, Any]]]:
     """Points now and then with default settings, looked for in the event file and at both TensorBoards."""
-    points, run_name = size.pick(4, 40, 300), "training"
+    points, run_name = size.pick(4, 32, 300), "training"
     moments = random.Random(1)
     with (
         tensorboard(server.logdir, "true") as fast,

@@ -23,7 +23,7 @@ from benchmarks.overload import many_points
 from benchmarks.results import Result, Row, Spread
 from benchmarks.servers import BARE, NO_OP, Server, bridge, floor
 
-LOADS = (0.1, 0.4, 0.7, 1.0, 1.2)
+LOADS = (0.1, 0.5, 0.9, 1.2)
 CONNECTIONS = (1, 8, 64, 256, 1000)
 BODIES = {1: post(ONE_POINT, JSON), 1000: post(many_points(1000), PROTOBUF)}
 EMPTY = post(b"{}", path="/no-op")
@@ -79,7 +79,7 @@ def curve(server: Server, points: int, connections: int, size: Size) -> dict[str
 def beside_floors(ours: Server, folder: Path, curves: list[dict[str, Any]], size: Size) -> list[Row]:
     """One point at half of the capacity, and the floors at the same rate, in turns."""
     rows = []
-    seconds, rounds = size.pick((0.2, 1), (0.4, 3), (2.0, 5))
+    seconds, rounds = size.pick((0.2, 1), (0.35, 3), (2.0, 5))
     with floor(NO_OP, folder) as no_op, floor(BARE, folder) as bare:
         for connections, part in FLOOR_AT:
             of = [found for found in curves if found["points"] == 1 and found["connections"] == connections]

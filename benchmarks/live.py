@@ -126,7 +126,7 @@ def way_s(server: Server, points: int) -> tuple[list[float], list[float]]:
 
 def run(size: Size) -> Result:
     """The way of a point, and what a write costs beside listeners."""
-    rounds, seconds = size.pick((2, 0.2), (5, 0.5), (15, 1.0))
+    rounds, seconds = size.pick((2, 0.2), (4, 0.4), (15, 1.0))
 
     def load(server: Server) -> tuple[float, float]:
         """Requests a second, and the bridge's seconds for each."""
@@ -142,7 +142,7 @@ def run(size: Size) -> Result:
             closed_loop(server, lambda _: WRITE, 1, count=100)  # warm
             stack.enter_context(listeners(server, count))
         loads = in_turns({str(count): lambda server=server: load(server) for count, server in bridges.items()}, rounds, "live")  # type: ignore[misc]
-        ways = [way_s(bridges[0], size.pick(20, 150, 500)) for _ in range(rounds)]  # the last on it: it is watched from now on
+        ways = [way_s(bridges[0], size.pick(20, 100, 500)) for _ in range(rounds)]  # the last on it: it is watched from now on
     return Result([*_of_ways(ways), *_of_loads(loads)], {})
 
 

@@ -84,5 +84,5 @@ def run(size: Size) -> Result:
     with tempfile.TemporaryDirectory() as name, bridge(Path(name) / "runs") as server, ExitStack() as stack:
         addresses = {"tbbridge": server.url, "tbbridge, local file": "", **dict.fromkeys(theirs, "")}
         tools = {what: stack.enter_context(tool(what, address=address)) for what, address in addresses.items()}
-        found = measure(tools, size, limit_s=0.3, rounds=size.pick(1, 3, 9))
+        found = measure(tools, size, limit_s=0.25, rounds=size.pick(1, 3, 9))
     return Result(rows_of(found, {"tbbridge, local file": False, **theirs}), data_of(found))

@@ -22,7 +22,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -306,5 +306,4 @@ def run(size: Size) -> Result:
         for measure in (compare_first_charts, watch_points_come, zoom_into_a_million):
             rows += measure(browser, Path(name), size)
         browser.close()
-    facts: dict[str, Any] = {"chromium": CHROMIUM}
-    return Result(rows, facts)
+    return Result(rows)

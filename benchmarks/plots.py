@@ -270,9 +270,7 @@ def loop(records: Records) -> Figure:
     for name in ("loop_peers", "loop"):
         if name in records:
             added |= records[name].result.data["added"]
-    palette = [
-        color for color in pyplot.get_cmap("tab10").colors if color != pyplot.get_cmap("tab10").colors[0]
-    ]  # ours is blue
+    palette = [f"C{number}" for number in range(1, 10)]  # C0 is blue, as ours
     for place, (tool, by_tags) in enumerate(sorted(added.items(), key=lambda pair: max(pair[1].values()))):
         ours = tool.startswith("tbbridge")
         tags = sorted(map(int, by_tags))

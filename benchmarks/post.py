@@ -44,7 +44,7 @@ def syncs_s(folder: Path, count: int) -> list[float]:
 
 def run(size: Size) -> Result:
     """p50 and p99 of one connection, and requests a second of 64."""
-    rounds, seconds = size.pick((2, 0.2), (4, 0.45), (9, 2.0))
+    rounds, seconds = size.pick((2, 0.2), (4, 0.35), (9, 2.0))
 
     def load(server: Server, request: bytes, connections: int) -> Loaded:
         loaded = closed_loop(server, lambda _: request, connections, seconds=seconds)

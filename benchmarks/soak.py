@@ -112,7 +112,7 @@ def growth(samples: list[Sample], field: str) -> tuple[float, float]:
 
 def run(size: Size) -> Result:
     """Whether memory, descriptors and files at the end are what they were when all was warm."""
-    requests = size.pick(2_000, 40_000, 1_000_000)
+    requests = size.pick(2_000, 30_000, 1_000_000)
     with tempfile.TemporaryDirectory() as name, bridge(Path(name) / "runs", "--segment-bytes", "256KiB") as server:
         samples = soak(server, requests)
     rate = requests / samples[-1].seconds

@@ -23,7 +23,7 @@ from benchmarks.servers import Server, bridge
 
 POINTS = 10_000
 CONNECTIONS = 4
-REQUESTS = {"JSON rows": 12, "JSON columns": 50, "protobuf columns": 120}
+REQUESTS = {"JSON rows": 12, "JSON columns": 40, "protobuf columns": 80}
 CHUNK = bytes(1 << 20)
 DISK_BYTES_A_POINT = 72  # of journal and event file together, for points with their wall time
 
