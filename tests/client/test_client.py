@@ -164,6 +164,21 @@ def test_several_threads_several_runs_and_small_batches(server: Server) -> None:
     assert [seq for _, seq in server.requests] == list(range(1, len(server.requests) + 1))
 
 
+def test_of_several_numbers_those_before_a_wrong_one_are_logged_and_all_have_one_time(server: Server) -> None:
+    with Client(server.url) as client:
+        run = client.run("r")
+        run.add_scalar("a", 0)  # of the frame that the next call ends
+        for wrong in ({"a": 1.0, "b": "x", "c": 3.0}, {"a": 2.0, ("no", "text"): 1.0}, {"a": 3.0, "": 1.0}):
+            with pytest.raises(InvalidItem):
+                run.add_scalars(wrong, step=7)
+        run.add_scalars({"a": 4, "d": 4}, wall_time=5.0)
+        run.add_scalars({}, step=9)
+    assert server.values("r", "a") == [0, 1, 2, 3, 4]
+    assert server.steps("r", "a") == [0, 7, 7, 7, 0]
+    assert server.values("r", "b") == server.values("r", "c") == []
+    assert server.values("r", "d") == [4]
+
+
 def test_stats_tell_where_the_time_of_what_was_sent_went(server: Server) -> None:
     with Client(server.url, flush_interval_s=60) as client:
         run = client.run("r")

@@ -128,11 +128,27 @@ class Run(KindCalls):
             self._backlog.rise()
 
     def add_scalars(self, values: Mapping[str, Number], step: Step | None = None, wall_time: float | None = None) -> None:
-        """Log several numbers, {tag: value}, of one step."""
-        if wall_time is None and step is not None:
-            wall_time = now()
-        for tag, value in values.items():
-            self.add_scalar(tag, value, step, wall_time)
+        """Log several numbers, {tag: value}, of one step and one time."""
+        if step is None and wall_time is None:
+            for tag, value in values.items():
+                self.add_scalar(tag, value)
+            return
+        at_step = self._step if step is None else as_step(step)
+        at = now() if wall_time is None else as_wall_time(wall_time)
+        points: list[Point] = []
+        try:
+            for tag, value in values.items():
+                number = value if type(value) is float else as_float(value, tag)
+                try:
+                    series = self._series[tag]
+                except (KeyError, TypeError):
+                    series = self._new_series(tag)
+                points.append((series, number, at_step, at))
+        finally:  # those before a wrong one are logged
+            if points:
+                if self._frame:
+                    self._hand_over()
+                self._backlog.extend(points)
 
     def add_histogram(
         self,

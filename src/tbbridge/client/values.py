@@ -42,7 +42,7 @@ def as_step(step: object) -> int:
 
 def as_wall_time(wall_time: object) -> float:
     """Seconds since 1970 as a float; finite."""
-    return check_wall_time(as_float(wall_time, "wall_time"))
+    return check_wall_time(wall_time if type(wall_time) is float else as_float(wall_time, "wall_time"))
 
 
 def as_array(values: object, what: str) -> NDArray[Any]:
