@@ -11,7 +11,7 @@ TEST_WORKERS ?= 3
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-compose lint fuzz chaos audit bench bench-peers proto openapi lock clean
+.PHONY: help up test test-clients test-compose lint fuzz chaos audit bench bench-peers proto openapi lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ lint: .venv/.installed-dev  ## check style, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+
+test-clients: .venv/.installed-dev .clients/.installed  ## generate clients in other languages from docs/openapi.json, compile and run them
+	$(BIN)/python -m pytest tests/clients --timeout 600 $(ARGS)
 
 test-compose: .venv/.installed-dev  ## build the container images, run compose.yaml, and break things (needs a container engine)
 	$(BIN)/python -m pytest tests/compose --timeout 600 $(ARGS)
@@ -64,8 +67,8 @@ lock: .venv/.installed-dev  ## pin again, by version and hash, what the containe
 openapi: .venv/.installed-dev  ## write docs/openapi.json again, as the app says it
 	$(BIN)/python tests/shared/openapi_document.py
 
-clean:  ## remove .venv, .venv-peers and the caches; never ./runs
-	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+clean:  ## remove .venv, .venv-peers, .clients and the caches; never ./runs
+	rm -rf .venv .venv-peers .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 # --- the virtual environment ---------------------------------------------------------------------------------------------
 # One stamp file a set of packages, newer than pyproject.toml when the set is as it asks. Installed editable, so that
@@ -76,6 +79,13 @@ clean:  ## remove .venv, .venv-peers and the caches; never ./runs
 	command -v $$python >/dev/null || { echo "make: there is no '$$python'; install Python 3.11 or newer, or name yours: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: tbbridge needs Python 3.11 or newer, and $$python is $$($$python -V 2>&1); name a newer one (make PYTHON=python3.12 $(MAKECMDGOALS)) after removing .venv if there is one" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	@touch $@
+
+# What generates clients is apart from what is ours: its pins are its own.
+.clients/.installed: tests/clients/requirements.txt tests/clients/install.sh | .venv/.made
+	@tests/clients/install.sh
+	@test -x .clients/venv/bin/python || $(PYTHON) -m venv .clients/venv
+	.clients/venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/clients/requirements.txt
 	@touch $@
 
 .venv/.installed-tensorboard: pyproject.toml | .venv/.made

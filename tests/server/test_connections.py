@@ -475,3 +475,24 @@ def test_connections_leave_enough_descriptors_for_the_files(monkeypatch, caplog,
     monkeypatch.setattr(serve_module.resource, "getrlimit", lambda _: (granted, granted))
     assert connections_that_fit(ServerSettings()) == expected
     assert len(caplog.records) == (expected != 4096)
+
+
+@pytest.mark.parametrize("name", [b"Upgrade", b"upgrade"])
+@pytest.mark.parametrize("cut", ["in one piece", "body apart", "head apart"])
+async def test_an_offer_of_http_2_costs_no_body(parser: str, name: bytes, cut: str) -> None:
+    """Java's own HTTP client offers it with the first request of a connection: what it sent arrived empty."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAA\r\n" + name + b": h2c\r\nContent-Length: 4\r\n"
+    start, head, body = b"POST / HTTP/1.1\r\nHost: x\r\n", offer + b"\r\n", b"four"
+    pieces = {"in one piece": [start + head + body], "body apart": [start + head, body], "head apart": [start, head, body]}
+    async with listening() as server:
+        reader, writer = await server.open()
+        for _ in range(2):
+            for piece in pieces[cut]:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert await reader.readexactly(1) == b"4"
+        writer.close()
+        await writer.wait_closed()

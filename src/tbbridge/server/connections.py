@@ -11,6 +11,7 @@ import asyncio
 import importlib.util
 import ipaddress
 import logging
+import re
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import lru_cache
@@ -27,6 +28,7 @@ _protocol_log = logging.getLogger("tbbridge.server.protocol")
 _protocol_log.setLevel(logging.ERROR)
 
 _NOT_HTTP: Final = "this is no HTTP/1.1 request; if it was meant as one, the client or a proxy on the way garbled it"
+_OFFER: Final = re.compile(rb"\n[Uu]pgrade[ \t]*:")
 _HEAD_TOO_LARGE: Final = f"the request's headers have over {limits.HEAD_MAX_BYTES} bytes; send what is long in the body"
 _HEAD_TOO_SLOW: Final = f"the request's headers were not complete after {limits.HEAD_TIMEOUT_S:g} s; send it again"
 _BODY_MISSING: Final = f"nothing of the body came for {limits.BODY_READ_TIMEOUT_S:g} s; send it again"
@@ -280,6 +282,18 @@ class _TooManyAtOnce(Exception):
     """Goes through httptools, which makes of it what uvicorn takes for a malformed request."""
 
 
+def _without_offer(data: bytes) -> bytes:
+    """What came of a request, its header Upgrade renamed: HTTP/2 is not taken up, which is ours to decide.
+
+    httptools would leave out the body of a request that offers it, as Java's own client does with its first on a connection.
+    """
+    end = data.find(b"\r\n\r\n")
+    end = len(data) if end < 0 else end
+    if data.find(b"pgrade", 0, end) < 0:
+        return data
+    return _OFFER.sub(b"\nOffered:", data[:end]) + data[end:]
+
+
 class _FramingMixin(WatchedProtocol):
     """For httptools, which takes heads, chunk headers and trailers of any length (h11 bounds them itself).
 
@@ -292,6 +306,7 @@ class _FramingMixin(WatchedProtocol):
     timeout_keep_alive_handler: Callable[[], None]
 
     _framing = 0  # bytes of this request besides its body, less what a body of its length may have around it
+    _is_in_head = True  # no request has begun, or its headers are still to come
     _is_in_message = False  # between the first byte of a request and its last
     _is_under_way = False  # counted among those that are worked on
     _earlier: deque[_Cycle]  # requests that came before the last one and are not answered yet, in order
@@ -306,11 +321,12 @@ class _FramingMixin(WatchedProtocol):
         if len(self._earlier) >= limits.PIPELINED_MAX:
             raise _TooManyAtOnce
         self._framing = 0
-        self._is_in_message = True
+        self._is_in_head = self._is_in_message = True
         super().on_message_begin()  # type: ignore[misc] # uvicorn's
 
     def on_headers_complete(self) -> None:
         """A request begins to be worked on, or waits behind others."""
+        self._is_in_head = False
         before = self.cycle
         super().on_headers_complete()  # type: ignore[misc] # uvicorn's
         if before is not None and not before.response_complete:
@@ -324,6 +340,7 @@ class _FramingMixin(WatchedProtocol):
     def on_message_complete(self) -> None:
         """All of a request has come."""
         self._is_in_message = False
+        self._is_in_head = True
         super().on_message_complete()  # type: ignore[misc] # uvicorn's
 
     def on_response_complete(self) -> None:
@@ -365,6 +382,8 @@ class _FramingMixin(WatchedProtocol):
         """As before; and close it if what is no body grows without end."""
         if self.watch.under_way >= limits.REQUESTS_MAX and self._is_refused_at_once(data):
             return
+        if self._is_in_head:
+            data = _without_offer(data)
         self._framing += len(data)
         super().data_received(data)
         self._count_under_way()
