@@ -117,4 +117,4 @@ def run(size: Size) -> Result:
         found = measure({**ours, **peers}, size, missing)
     names: Mapping[str, str] = {what: f"{what} ({version})" for what, version in versions.items()}
     measured = {names.get(what, what): by_tags for what, by_tags in found.items()}
-    return Result(rows_of(measured, dict.fromkeys(names.values(), True)), data_of(measured), missing)
+    return Result(rows_of(measured, dict.fromkeys(names.values(), True), has_own_goal=False), data_of(measured), missing)

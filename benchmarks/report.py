@@ -122,11 +122,16 @@ def _goals(records: Mapping[str, Record]) -> Iterator[str]:
 def _findings(missed: list[Row]) -> Iterator[str]:
     """Why, of those that are missed and whose reason is known."""
     known = tomllib.loads((HERE / "findings.toml").read_text())
-    told = [(row, finding) for row in missed if (finding := known.get(f"{row.name} / {row.against}") or known.get(row.name))]
+    told = [
+        (row, finding)
+        for row in missed
+        if (finding := known.get(f"{row.name} / {row.against.partition(' (')[0]}") or known.get(row.name))
+    ]
     if told:
         yield "### What is missed, and why\n"
     for row, finding in told:
-        yield f"- **{row.name}.** {finding['why']} What would be needed: {finding['needed']}"
+        beside = f" (beside {row.against})" if row.goal and row.goal.of == "ratio" else ""
+        yield f"- **{row.name}**{beside}. {finding['why']} What would be needed: {finding['needed']}"
     if told:
         yield ""
 

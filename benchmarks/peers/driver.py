@@ -38,6 +38,12 @@ Run = tuple[Callable[[int, Values], object], Callable[[], object]]
 def tbbridge(place: Place) -> Run:
     client = importlib.import_module("tbbridge").Client(place.address)
     run = client.run(place.name)
+    return lambda step, values: run.add_scalars(values, step), client.close
+
+
+def tbbridge_by_tag(place: Place) -> Run:
+    client = importlib.import_module("tbbridge").Client(place.address)
+    run = client.run(place.name)
 
     def log(step: int, values: Values) -> None:
         for tag, value in values.items():
@@ -141,7 +147,7 @@ def pastalog(place: Place) -> Run:
 
 TOOLS: dict[str, Callable[[Place], Run]] = {
     "tbbridge": tbbridge,
-    "tbbridge, local file": event_file("tbbridge"),
+    "tbbridge, tag by tag": tbbridge_by_tag,
     "tensorboardX": event_file("tensorboardX"),
     "torch": event_file("torch.utils.tensorboard"),
     "TensorFlow": tensorflow,
