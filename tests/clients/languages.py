@@ -1,7 +1,6 @@
 """How each language's client is generated, compiled and run: the commands of docs/clients.md, below one folder.
 
-All that is made goes into `.clients/`, which git ignores. The commands are the page's own (a test compares), so what is promised
-there is what runs here.
+What is made lies in `.clients/`, which git ignores. The commands are the page's own: a test compares them.
 """
 
 from __future__ import annotations
