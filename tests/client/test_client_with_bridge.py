@@ -14,12 +14,14 @@ import numpy as np
 import PIL.Image
 import pytest
 from fake_server import free_port
+from processes import get
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.util import tensor_util
 
 from tbbridge import AsyncClient, Client, Rejected
+from tbbridge.client import transport
 from tbbridge.server.serve import serve
 from tbbridge.server.settings import ServerSettings
 
@@ -220,3 +222,23 @@ def test_every_kind_that_a_run_logs_is_on_the_bridges_disk(bridge: Bridge) -> No
     assert set(dict(found).values()) >= {"mesh"}
     config = (bridge.logdir / "r" / "projector_config.pbtxt").read_text(encoding="utf-8")
     assert "digits" in config
+
+
+def test_a_client_of_another_version_says_so_once_and_loses_nothing(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client asks for a version that the bridge does not have; then a bridge that has it stands in its place."""
+    monkeypatch.setattr(transport, "WRITE_PATH", "/api/v2/write")
+    with Client(bridge.url, flush_interval_s=0.01) as client:
+        run = client.run("r")
+        run.add_scalar("a", 1.0, 0)
+        with pytest.raises(Rejected, match="speaks version 1 of the interface, and this client speaks version 2"):
+            client.flush(timeout_s=10)
+        run.add_scalar("a", 2.0, 1)
+        monkeypatch.undo()
+        client.flush(timeout_s=30)
+        assert (client.stats.sent, client.stats.rejected, client.stats.dropped) == (2, 0, 0)
+    told = [record.getMessage() for record in caplog.records if "version 2" in record.getMessage()]
+    assert len(told) == 1
+    assert "What is logged is kept" in told[0]
+    assert get(f"{bridge.url}/api/v1/scalars", run="r", tag="a")["values"] == [1.0, 2.0]

@@ -23,7 +23,8 @@ JSON = {"content-type": "application/json"}
 
 ERRORS = {
     "unknown path": ("GET", "/nothing/here", 404, "not-found", "/openapi.json"),
-    "unknown path, posted": ("POST", "/api/v2/write", 404, "not-found", "/openapi.json"),
+    "unknown path, posted": ("POST", "/api/v1/rite", 404, "not-found", "there is nothing at this path; /openapi.json"),
+    "a newer client's path": ("POST", "/api/v2/write", 404, "not-found", "speaks version 1 of the interface, and this client"),
     "slash too many": ("GET", "/healthz/", 404, "not-found", "/openapi.json"),
     "GET for POST": ("GET", "/api/v1/write", 405, "method-not-allowed", "it takes POST"),
     "POST for GET": ("POST", "/api/v1/runs", 405, "method-not-allowed", "it takes GET"),

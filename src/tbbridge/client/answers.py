@@ -28,6 +28,8 @@ _LATER: Final = frozenset({408, 429, 502, 503, 504, 507})
 
 _ELSEWHERE: Final = "check host, port and path (TensorBoard itself usually has 6006, tbbridge 6007)"
 _DENIED: Final = frozenset({401, 403})
+# A bridge without the path that we write to: it speaks another version of the interface, and says so (docs/api.md).
+_OTHER_VERSION: Final = frozenset({404, 410})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def judge(answer: Answer, now: float) -> Verdict:
     reason, errors = _problem(answer)
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Smaller(reason)
-    if answer.status in _DENIED:
+    if answer.status in _DENIED or answer.status in _OTHER_VERSION:
         return Later(reason, status=answer.status, is_denied=True)
     if answer.status in _LATER:
         return Later(reason, retry_after_s(answer.retry_after, now), status=answer.status)

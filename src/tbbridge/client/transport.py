@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import unquote, urlencode, urlsplit
 
 import httpcore
@@ -31,6 +31,7 @@ from tbbridge.errors import InvalidItem
 # the child with half a module. So they are loaded here, with the client.
 _LOADED_EARLY = (httpcore, encodings.idna)
 
+WRITE_PATH: Final = "/api/v1/write"
 # Reaching a host that is switched off should not use up the patience meant for a slow disk.
 _CONNECT_TIMEOUT_S = 5.0
 
@@ -95,7 +96,7 @@ class Endpoint:
         timeout = httpx.Timeout(wait_s, connect=min(_CONNECT_TIMEOUT_S, wait_s))
         return httpx.Request(
             "POST",
-            f"{self.address.shown}/api/v1/write?partial=true&ack={self.ack}",
+            f"{self.address.shown}{WRITE_PATH}?partial=true&ack={self.ack}",
             headers=headers,
             content=body,
             extensions={"timeout": timeout.as_dict()},

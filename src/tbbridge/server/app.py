@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -163,11 +164,23 @@ async def _answer_invalid_query(request: Request, error: Exception) -> Response:
     return problem(InvalidQuery(wrong), form_of_scope(request.scope))
 
 
+def _not_here(request: Request) -> str:
+    """What is said of a path that is none; of another version's, what a client made for that can do nothing but show."""
+    asked = re.match(r"/api/v([0-9]{1,4})/", request.url.path)
+    if asked is None or int(asked[1]) == operate.API_VERSION:
+        return "there is nothing at this path; /openapi.json lists what there is, /docs shows it"
+    return (
+        f"this bridge is tbbridge {request.app.version}, which speaks version {operate.API_VERSION} of the interface, and this "
+        f"client speaks version {int(asked[1])}; use a tbbridge of the bridge's version here, or a bridge of this client's "
+        "(/openapi.json lists what there is)"
+    )
+
+
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as registered above
     headers = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
     details = {
-        404: "there is nothing at this path; /openapi.json lists what there is, /docs shows it",
+        404: _not_here(request),
         405: f"this path does not take {request.method}; it takes {(error.headers or {}).get('Allow', 'another method')}",
     }
     detail = details.get(error.status_code, str(error.detail))

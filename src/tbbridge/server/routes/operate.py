@@ -19,6 +19,10 @@ from tbbridge.server.service import Service
 from tbbridge.server.totals import Totals
 
 
+# The number in the paths; docs/api.md says when it changes.
+API_VERSION: Final = 1
+
+
 class Alive(TypedDict):
     """The process runs and answers."""
 
@@ -51,7 +55,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         lambda: service.health,
         service.live,
     )
-    version = {"version": app.version, "api": 1, "python": platform.python_version()}
+    version = {"version": app.version, "api": API_VERSION, "python": platform.python_version()}
 
     @app.get(
         "/healthz", operation_id="getHealth", tags=["operate"], summary="Is it alive", response_model=Alive, responses=_ERRORS
