@@ -8,6 +8,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from tbbridge.server.settings import ServerSettings, from_environment
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 WEB = Path(__file__).parents[2] / "web"
 BUILT = Path(__file__).parents[2] / "src" / "tbbridge" / "server" / "web"
+NODE = shutil.which("node")
 # What the page may weigh, packed, all of it.
 PACKED_MAX_BYTES = 300_000
 
@@ -110,6 +113,13 @@ def test_what_is_served_was_built_from_the_sources_that_are_here():
         assert built[1] == digest.hexdigest(), "a source was changed: run `npm ci && npm run build` in web/"
     for name in ("index.html", "icon.svg"):
         assert (BUILT / name).read_bytes() == (WEB / "src" / name).read_bytes()
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no node on this machine: apt-get install nodejs")
+def test_the_arithmetic_of_its_charts_is_right():
+    tested = subprocess.run([NODE, "--test"], cwd=WEB, capture_output=True, text=True, timeout=60)
+    assert tested.returncode == 0, tested.stdout
+    assert "# pass 9" in tested.stdout
 
 
 def test_it_weighs_little():

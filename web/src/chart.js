@@ -14,7 +14,7 @@ import { state } from "./state.js";
 
 // Points of all runs of a chart together: what a browser draws in a few milliseconds. Of one run, no more than the bridge has
 // ready in its memory.
-const POINTS_OF_CHART = 30000;
+const POINTS_OF_CHART = 20000;
 const POINTS_MIN = 200;
 const POINTS_MAX = 1024;
 const CANDLE_PX = 7;

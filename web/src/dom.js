@@ -52,7 +52,8 @@ const ICONS = {
   out: ["M14 5h5v5M19 5l-9 9M11 6H5v13h13v-6"],
   link: ["M10 14a4 4 0 0 0 6 .4l3-3a4 4 0 0 0-5.7-5.7l-1 1M14 10a4 4 0 0 0-6-.4l-3 3a4 4 0 0 0 5.7 5.7l1-1"],
   chevron: ["M9 6l6 6-6 6"],
-  log: ["M5 19V5M5 19h14M5 14h4M5 10h7M5 7h12"],
+  copy: ["M9 9h11v11H9z", "M5 15H4V4h11v1"],
+  upload: ["M12 15V5M8 9l4-4 4 4M5 15v4h14v-4"],
 };
 
 /** One of the icons, hidden from screen readers: the control that holds it has a label. */

@@ -127,7 +127,7 @@ export class HParams {
   parallel(runs, columns) {
     const axes = columns.filter((column) => new Set(runs.map((run) => String(column.of(run)))).size > 1).slice(0, AXES_MAX);
     if (axes.length < 2) return null;
-    const [width, height, top, bottom] = [Math.max(560, axes.length * 150), 260, 38, 22];
+    const [width, height, top, bottom] = [Math.max(560, axes.length * 150), 270, 48, 26];
     const x = (i) => 60 + (i * (width - 120)) / (axes.length - 1);
     const scales = axes.map((axis) => scaleOf(runs.map(axis.of)));
     const y = (share) => top + (1 - share) * (height - top - bottom);
@@ -139,10 +139,16 @@ export class HParams {
     const marks = axes.flatMap((axis, i) => [
       s("line", { x1: x(i), x2: x(i), y1: y(0), y2: y(1), class: "axis" }),
       s("text", { x: x(i), y: 16, "text-anchor": "middle", class: axis.isMetric ? "title metric" : "title" }, axis.title.length > 20 ? `${axis.title.slice(0, 19)}\u2026` : axis.title, s("title", null, axis.title)),
-      ...scales[i].marks.map(([share, text]) => s("text", { x: x(i) + 5, y: y(share) + 4, class: "mark" }, text)),
+      ...scales[i].marks.map(([share, text]) => mark(x(i), y(share), share, text)),
     ]);
     return h("div", { class: "scroll parallel", tabIndex: 0, role: "region", "aria-label": "Parallel coordinates; the table below says the same" }, s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `Parallel coordinates of ${runs.length} runs` }, ...lines, ...marks));
   }
+}
+
+/** A label beside an axis; at its ends above and below it, clear of the lines. */
+function mark(x, y, share, text) {
+  if (share > 0 && share < 1) return s("text", { x: x + 6, y: y + 4, class: "mark" }, text);
+  return s("text", { x, y: share ? y - 6 : y + 15, "text-anchor": "middle", class: "mark" }, text);
 }
 
 /** Places of values on an axis from 0 to 1: numbers by size (by magnitude if they span some), other things in their order. */

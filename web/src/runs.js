@@ -2,7 +2,7 @@
 
 import { ask, hasToken, path } from "./api.js";
 import { colorOf, onTheme } from "./colors.js";
-import { askToDelete, askToRename } from "./dialogs.js";
+import { askToDelete, askToRename, askToRestore } from "./dialogs.js";
 import { Growing, fileName, fill, h, iconButton, notice, save, shown } from "./dom.js";
 import * as format from "./format.js";
 import { natural } from "./maths.js";
@@ -36,7 +36,10 @@ export class Runs {
     this.list = h("div", { class: "run-list", role: "list", "aria-label": "Runs" });
     this.growing = new Growing(this.list, ({ make }) => make(), { step: ROWS_AT_ONCE, key: ({ key }) => key, gone: ({ run }) => run && this.rows.delete(run) });
     this.bar = h("div", { class: "selection", hidden: true });
-    fill(host, h("div", { class: "run-head" }, this.filter, h("div", { class: "run-tools" }, h("label", { class: "check" }, this.all, this.count), sort)), this.list, this.bar);
+    const file = h("input", { type: "file", accept: ".zip,application/zip", hidden: true, on: { change: () => this.restore(file) } });
+    const back = iconButton("upload", "Put a run back from a zip", () => file.click());
+    const tools = h("div", { class: "run-tools" }, h("label", { class: "check" }, this.all, this.count), sort, back, file);
+    fill(host, h("div", { class: "run-head" }, this.filter, tools), this.list, this.bar);
     onModel((what) => (what.has("runs") ? this.update() : this.refresh()));
     onChange((names) => {
       if (names.has("runFilter") || names.has("sort")) this.update();
@@ -145,6 +148,12 @@ export class Runs {
     const text = known.last_wall_time === null ? "" : format.age(known.last_wall_time);
     if (row.age.textContent !== text) row.age.textContent = text;
     if (text) row.age.title = `Last value ${format.moment(known.last_wall_time)}; ${format.count(known.points)} values, step ${format.step(known.last_step ?? 0)}`;
+  }
+
+  async restore(input) {
+    const [file] = input.files;
+    input.value = "";
+    if (file) await askToRestore(file);
   }
 
   // --- what can be done ---------------------------------------------------------------------------------------------------

@@ -99,7 +99,10 @@ export class Scalars {
     const { matches, wrong } = matcher(state.tagFilter);
     this.filter.classList.toggle("bad", Boolean(wrong));
     this.filter.title = wrong;
-    const tags = [...tagsOf("scalar").keys()].filter(matches).sort(natural);
+    this.shownRuns = shownRuns();
+    const shown = new Set(this.shownRuns);
+    const held = [...tagsOf("scalar")].filter(([, holders]) => [...holders.keys()].some((run) => shown.has(run))).map(([tag]) => tag);
+    const tags = held.filter(matches).sort(natural);
     const groups = new Map();
     for (const tag of tags) {
       const name = tag.includes("/") ? tag.slice(0, tag.indexOf("/")) : "";
@@ -109,14 +112,13 @@ export class Scalars {
     this.toolbar.hidden = tagsOf("scalar").size === 0;
     if (tags.length === 0) {
       this.growing.show([]);
-      fill(this.host, emptyState(tagsOf("scalar").size ? "charts-filtered" : model.runs.size ? "no-scalars" : "nothing"));
+      fill(this.host, emptyState(held.length ? "charts-filtered" : tagsOf("scalar").size ? "runs-filtered" : model.runs.size ? "no-scalars" : "nothing"));
       return;
     }
     const names = [...groups.keys()].sort((a, b) => (a === "" ? 1 : b === "" ? -1 : natural(a, b)));
     this.tagsOfGroup = groups;
     this.first = firstOpen(names, groups);
     this.host.classList.toggle("wide", state.wide);
-    this.shownRuns = shownRuns();
     this.growing.show(names);
     for (const [name, group] of this.groups) this.updateGroup(name, group);
     for (const card of this.cards.values()) this.setRuns(card);
