@@ -100,9 +100,11 @@ def ask_here(environ: Mapping[str, str], timeout_s: float) -> str:
 def _ask(caller: Caller) -> str:
     version = _version(caller)
     _get(caller, "GET", "/readyz")
+    from tbbridge.client.transport import WRITE_PATH
+
     known = ""
     if caller.has_token:
-        _get(caller, "POST", "/api/v1/write", b'{"runs": []}')  # which writes nothing, and needs what every sender needs
+        _get(caller, "POST", WRITE_PATH, b'{"runs": []}')  # which writes nothing, and needs what every sender needs
         known = " with this token"
     return f"tbbridge {version} at {caller.address.shown} takes points{known}"
 

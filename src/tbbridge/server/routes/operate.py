@@ -18,7 +18,6 @@ from tbbridge.server.openapi import responses
 from tbbridge.server.service import Service
 from tbbridge.server.totals import Totals
 
-
 # The number in the paths; docs/api.md says when it changes.
 API_VERSION: Final = 1
 
