@@ -16,12 +16,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from tbbridge import limits
 from tbbridge.errors import BodyTimeout, TBBridgeError, TooManyConnections, TooManyRequests
 from tbbridge.server import overload
 from tbbridge.server.answers import JSON, Answer, http_problem, problem
+from tbbridge.server.heads import HeadWithBody
 
 # Not its warnings: uvicorn's protocol logs one for each malformed request, so strangers could fill the log. They are counted.
 _protocol_log = logging.getLogger("tbbridge.server.protocol")
@@ -132,6 +133,7 @@ class _Cycle(Protocol):
     more_body: bool
     response_started: bool
     response_complete: bool
+    transport: Any  # where it writes
 
 
 class _Flow(Protocol):
@@ -329,6 +331,8 @@ class _FramingMixin(WatchedProtocol):
         self._is_in_head = False
         before = self.cycle
         super().on_headers_complete()  # type: ignore[misc] # uvicorn's
+        if self.cycle is not None and self.cycle is not before:
+            self.cycle.transport = HeadWithBody(self.transport, self.loop)
         if before is not None and not before.response_complete:
             self._earlier.append(before)
 
@@ -346,7 +350,9 @@ class _FramingMixin(WatchedProtocol):
     def on_response_complete(self) -> None:
         """A request is answered; the next one may wait already."""
         while self._earlier and self._earlier[0].response_complete:
-            self._earlier.popleft()
+            self._earlier.popleft().transport.flush()
+        if self.cycle is not None and self.cycle.response_complete:
+            self.cycle.transport.flush()
         super().on_response_complete()  # type: ignore[misc] # uvicorn's
         self._count_under_way()
 
