@@ -83,7 +83,7 @@ def growth(folder: Path, runs: int, tags: int) -> float:
 
 def run(size: Size) -> Result:
     """Everything counted."""
-    points, seconds = size.pick((2_000, 1.0), (50_000, 3.0), (50_000, 30.0))
+    points, seconds = size.pick((2_000, 1.0), (50_000, 2.5), (50_000, 30.0))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         peer = Spread.one(peer_bytes(folder / "peer", 2_000))

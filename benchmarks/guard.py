@@ -47,7 +47,7 @@ def run(size: Size) -> Result:
         bare = [sys.executable, "-c", UNGUARDED, str(folder / "bare"), str(port)]
 
         def p50_us(server: Server) -> float:
-            loaded = closed_loop(server, lambda _: request, 1, seconds=size.pick(0.2, 0.5, 2))
+            loaded = closed_loop(server, lambda _: request, 1, seconds=size.pick(0.2, 0.35, 2))
             loaded.check(200)
             return loaded.percentile(50) * 1e6
 

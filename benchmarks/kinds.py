@@ -144,7 +144,7 @@ def disk(folder: Path, length: int, seconds: float) -> Rate:
 def run(size: Size) -> Result:
     """Each kind beside the disk."""
     number = count()
-    seconds, rounds = size.pick((0.05, 1), (0.15, 3), (1.0, 5))
+    seconds, rounds = size.pick((0.05, 1), (0.12, 3), (1.0, 5))
     rows = []
     with tempfile.TemporaryDirectory() as name, bridge(Path(name) / "runs") as server:
         for kind, (each, make) in kinds().items():

@@ -53,7 +53,7 @@ def merged(parts: list[Loaded]) -> dict[str, Any]:
 def curve(server: Server, points: int, connections: int, size: Size) -> dict[str, Any]:
     """Capacity, and latency at each load."""
     request = BODIES[points]
-    seconds = size.pick(0.15, 0.25, 2.0)
+    seconds = size.pick(0.15, 0.2, 2.0)
 
     def most() -> float:
         loaded = closed_loop(server, lambda _: request, connections, seconds=seconds)
@@ -79,7 +79,7 @@ def curve(server: Server, points: int, connections: int, size: Size) -> dict[str
 def beside_floors(ours: Server, folder: Path, curves: list[dict[str, Any]], size: Size) -> list[Row]:
     """One point at half of the capacity, and the floors at the same rate, in turns."""
     rows = []
-    seconds, rounds = size.pick((0.2, 1), (0.35, 3), (2.0, 5))
+    seconds, rounds = size.pick((0.2, 1), (0.25, 3), (2.0, 5))
     with floor(NO_OP, folder) as no_op, floor(BARE, folder) as bare:
         for connections, part in FLOOR_AT:
             of = [found for found in curves if found["points"] == 1 and found["connections"] == connections]

@@ -126,7 +126,7 @@ def way_s(server: Server, points: int) -> tuple[list[float], list[float]]:
 
 def run(size: Size) -> Result:
     """The way of a point, and what a write costs beside listeners."""
-    rounds, seconds = size.pick((2, 0.2), (4, 0.4), (15, 1.0))
+    rounds, seconds = size.pick((2, 0.2), (3, 0.4), (15, 1.0))
 
     def load(server: Server) -> tuple[float, float]:
         """Requests a second, and the bridge's seconds for each."""

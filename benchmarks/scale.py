@@ -76,7 +76,7 @@ def run(size: Size) -> Result:
             server = stack.enter_context(bridge(Path(name) / title.replace(" ", "-")))
             cases[title] = Case(server, runs, tags)
             cases[title].prepare()
-        works = {title: partial(case.measure, size.pick(20, 300, 2_500)) for title, case in cases.items()}
+        works = {title: partial(case.measure, size.pick(20, 250, 2_500)) for title, case in cases.items()}
         found = in_turns(works, size.pick(1, 3, 9), "scale")
         held = {title: case.server.memory_bytes / MiB for title, case in cases.items()}
     found["tags 10"] = found["runs 1"]  # one run of ten tags
