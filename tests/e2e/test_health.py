@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from processes import TBBRIDGE, Process, address_in, environment, get, post, serve
 
+from tbbridge.pipeline.lock import FolderLock
+
 TOKEN = "t" * 32
 WRONG = "w" * 32
 
@@ -91,6 +93,17 @@ def test_nobody_there(logdir: Path) -> None:
     code, line = health(TBBRIDGE_PORT=port, TBBRIDGE_LOGDIR=str(logdir))
     assert code == 1
     assert f"no answer from http://127.0.0.1:{port}" in line
+
+
+def test_a_bridge_that_is_still_starting(logdir: Path) -> None:
+    (logdir / ".tbbridge").mkdir(parents=True)
+    lock = FolderLock(logdir / ".tbbridge")  # both are taken before the journal is replayed
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        code, line = health("--timeout", "0.2", TBBRIDGE_PORT=port, TBBRIDGE_LOGDIR=str(logdir))
+    lock.release()
+    assert code == 1
+    assert f"process {os.getpid()} has the log folder, and is still starting" in line
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="to become another user needs root")

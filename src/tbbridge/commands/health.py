@@ -149,7 +149,7 @@ def _why_not(settings: ServerSettings) -> str:
         require_server("serve")
     except CommandFailed:  # a machine of clients, where no bridge was ever meant to run
         return ""
-    from tbbridge.pipeline.inspection import obstacles
+    from tbbridge.pipeline.inspection import obstacles, owner
     from tbbridge.server.tokens import Tokens
 
     try:
@@ -158,6 +158,11 @@ def _why_not(settings: ServerSettings) -> str:
         return error.message
     for finding in obstacles(_nearest(settings.logdir)):
         return f"{finding.message}; {finding.remedy}"
+    process = owner(settings.logdir)
+    if process is not None:
+        return (
+            f"process {process} has the log folder, and is still starting (a crash leaves a journal to replay) or hangs"
+        )
     return ""
 
 

@@ -83,6 +83,14 @@ def obstacles(folder: Path) -> list[Finding]:
     return [finding for finding in seen.findings if finding.level is Level.PROBLEM]
 
 
+def owner(logdir: Path) -> str | None:
+    """The process id of the bridge that runs on `logdir`, or starts there; None if none does, or it cannot be told."""
+    try:
+        return owner_of(logdir / STATE_FOLDER)
+    except OSError:
+        return None
+
+
 def inspect(logdir: Path) -> Inspection:
     """Look at `logdir`. What cannot be read is a finding too; it raises nothing for what it finds."""
     seen = Inspection(logdir)
