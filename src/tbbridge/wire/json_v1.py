@@ -8,6 +8,7 @@ Bytes in, values out: no files, no clock, no asyncio.
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from tbbridge.groups import NO_GROUPS, Groups, Place
 from tbbridge.model import (
     INT64_MAX,
     INT64_MIN,
+    Float64s,
     Int64s,
     LogRecord,
     RunBatch,
@@ -126,9 +128,9 @@ def _clean_rows(tag: str, rows: Sequence[schema.ScalarSummary]) -> ScalarColumns
         check_wall_time(wall_time)
     return ScalarColumns(
         tag_name(tag),
-        np.array([row["value"] for row in rows], dtype=np.float64),
-        np.array(steps, dtype=np.int64) if steps else None,
-        np.array(wall_times, dtype=np.float64) if wall_times else None,
+        _floats([row["value"] for row in rows]),
+        _steps(steps) if steps else None,
+        _floats(wall_times) if wall_times else None,
     )
 
 
@@ -332,18 +334,30 @@ def _columns(item: schema.ScalarColumns, member: Place | None = None) -> ScalarC
     steps, wall_times = item.get("steps"), item.get("wall_times")
     return ScalarColumns(
         tag_name(item["tag"]),
-        np.array(item["values"], dtype=np.float64),
+        _floats(item["values"]),
         None if steps is None else _steps(steps),
-        None if wall_times is None else np.array(wall_times, dtype=np.float64),
+        None if wall_times is None else _floats(wall_times),
         item.get("display_name", ""),
         item.get("description", ""),
     )
 
 
-def _steps(steps: list[int]) -> Int64s:
+# `struct` makes an array of a list in 40% of numpy's time, but takes a second copy of the list for it.
+_PACKED_MAX: Final = 64 * 1024
+
+
+def _floats(values: Sequence[float]) -> Float64s:
+    if len(values) > _PACKED_MAX:
+        return np.array(values, dtype=np.float64)
+    return np.frombuffer(struct.pack(f"{len(values)}d", *values))
+
+
+def _steps(steps: Sequence[int]) -> Int64s:
     try:
-        return np.array(steps, dtype=np.int64)
-    except OverflowError:
+        if len(steps) > _PACKED_MAX:
+            return np.array(steps, dtype=np.int64)
+        return np.frombuffer(struct.pack(f"{len(steps)}q", *steps), np.int64)
+    except (OverflowError, struct.error):
         position, step = next((at, step) for at, step in enumerate(steps) if not INT64_MIN <= step <= INT64_MAX)
         message = f"step {clipped(str(step))} does not fit in 64 bits; steps go from -2^63 to 2^63-1"
         raise InvalidItem("step", message, f"steps[{position}]") from None
