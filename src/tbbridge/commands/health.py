@@ -160,9 +160,7 @@ def _why_not(settings: ServerSettings) -> str:
         return f"{finding.message}; {finding.remedy}"
     process = owner(settings.logdir)
     if process is not None:
-        return (
-            f"process {process} has the log folder, and is still starting (a crash leaves a journal to replay) or hangs"
-        )
+        return f"process {process} has the log folder, and is still starting (a crash leaves a journal to replay) or hangs"
     return ""
 
 
