@@ -42,7 +42,7 @@ def merged(parts: list[Loaded]) -> dict[str, Any]:
     times = [took for loaded in parts for status, all_ in loaded.answered.items() if status != 429 for took in all_]
     late = [took for loaded in parts for took in loaded.late_s]
     return {
-        "answered_per_s": float(np.mean([loaded.rate() for loaded in parts])),
+        "answered_per_s": float(np.mean([loaded.rate_under_load() for loaded in parts])),
         "ms": {name: took if name == "count" else took * 1e3 for name, took in summary_of(times).items()},
         "refused": sum(loaded.counts[429] for loaded in parts),
         "unanswered": sum(loaded.counts[UNANSWERED] for loaded in parts),

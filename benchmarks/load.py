@@ -56,9 +56,11 @@ class Loaded:
 
     answered: dict[int, list[float]] = field(default_factory=dict)  # seconds of each request since it was due, by status
     seconds: float = 0.0
-    late_s: list[float] = field(
-        default_factory=list
-    )  # of the generator itself: from when due to when sent, if a connection was free
+    # Of the generator itself: from when a request was due to when it was sent, where a connection was free.
+    late_s: list[float] = field(default_factory=list)
+    # Of an open loop: what was answered while requests were still coming, by status, and how long they came.
+    in_time: Counter[int] = field(default_factory=Counter)
+    due_s: float = 0.0
 
     def add(self, status: int, seconds: float) -> None:
         self.answered.setdefault(status, []).append(seconds)
@@ -66,6 +68,10 @@ class Loaded:
     def rate(self, status: int = 200) -> float:
         """Requests a second answered with `status`."""
         return len(self.answered.get(status, ())) / self.seconds
+
+    def rate_under_load(self, status: int = 200) -> float:
+        """The same of an open loop, without the time after its last request."""
+        return self.in_time[status] / self.due_s
 
     def percentile(self, percent: float, status: int = 200) -> float:
         """Seconds within which `percent` of the requests answered with `status` were answered; 0 if none was."""
@@ -268,6 +274,7 @@ def open_loop(
         own: list[deque[float]] = [deque() for _ in opened.all] if in_turn else []
         started = time.perf_counter()
         last = started + due[-1]
+        loaded.due_s = due[-1] or 1e-3  # a single request is due at once
         number, total = 0, len(due)
         under_way = 0
 
@@ -303,6 +310,8 @@ def open_loop(
             for connection, status, took in opened.wait(wait_s):
                 under_way -= 1
                 loaded.add(status, took)
+                if connection.due + took <= last:
+                    loaded.in_time[status] += 1
                 if on_answer is not None:
                     on_answer(connection.number, status, took)
                 if not connection.is_open:

@@ -51,7 +51,7 @@ def measure(folder: Path, name: str, request: bytes, size: Size) -> list[Row]:
     after.check(200)
     over.check(200, 429, UNANSWERED)
     most = Spread.of([before.rate(), after.rate()])
-    accepted, refused = over.rate(), over.rate(429)
+    accepted, refused = over.rate_under_load(), over.rate_under_load(429)
     shares = f"{accepted:,.0f} accepted and {refused:,.0f} refused a second of {2 * before.rate():,.0f}"
     quick = f"429s: p50 {over.percentile(50, 429) * 1e3:.0f} ms, p99 {over.percentile(99, 429) * 1e3:.0f} ms"
     p99_ms = over.percentile(99) * 1e3
