@@ -194,6 +194,9 @@ def latency(records: Records) -> Figure:
             for name, style in (("p50", "-"), ("p99", ":")):
                 label = f"{found['connections']:,}" if name == "p50" else None
                 axis.plot(rates, [load["ms"][name] for load in found["loads"]], style, color=color, label=label, marker=".")
+        for name, floor_ms in _floors(records).items():
+            axis.axhline(floor_ms, color=FLOOR, linewidth=1, linestyle="--")
+            axis.annotate(name, (0.99, floor_ms), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7)
         axis.set_yscale("log")
         _plain(axis.yaxis)
         _plain(axis.xaxis)
@@ -201,8 +204,15 @@ def latency(records: Records) -> Figure:
         axis.set_title(f"{points:,} point{'s' if points > 1 else ''} a request", fontsize=9)
         axis.grid(visible=True, alpha=0.3)
     axes[0].set_ylabel("ms since it was due: p50 (line), p99 (dots)")
-    axes[0].legend(title="connections", fontsize=8)
+    axes[0].legend(title="connections", fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
+
+
+def _floors(records: Records) -> dict[str, float]:
+    """Medians over one connection, in ms, of what nobody can be quicker than."""
+    found = records["post"].result.data["p50_us"] if "post" in records else {}
+    names = {"no-op 1": "a FastAPI route that does nothing", "bare 1": "a bare ASGI app", "sync": "a write with fdatasync"}
+    return {says: found[name] / 1e3 for name, says in names.items() if name in found}
 
 
 # --- rows as bars -----------------------------------------------------------------------------------------------------
@@ -327,7 +337,7 @@ def soak(records: Records) -> Figure:
 
 PICTURES = (
     Picture("journey", ("journey",), "One point's way through client, bridge and TensorBoard, stage by stage", journey),
-    Picture("latency", ("latency",), "Latency against load, by connections", latency),
+    Picture("latency", ("latency", "post"), "Latency against load, by connections, and the floors", latency),
     Picture("post", ("post",), "One journalled point beside its floors", lambda records: _compared(records, ["post"])),
     Picture("throughput", ("throughput",), "Points a second and processor time, by form and coding", throughput),
     Picture("kinds", ("kinds",), "Megabytes a second of every kind of summary", kinds),
