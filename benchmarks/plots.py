@@ -200,7 +200,7 @@ def latency(records: Records) -> Figure:
         axis.set_yscale("log")
         _plain(axis.yaxis)
         _plain(axis.xaxis)
-        axis.set_xlabel("requests a second that were due (10% to 120% of what it can take)")
+        axis.set_xlabel("requests a second, 10% to 120% of the most it can")
         axis.set_title(f"{points:,} point{'s' if points > 1 else ''} a request", fontsize=9)
         axis.grid(visible=True, alpha=0.3)
     axes[0].set_ylabel("ms since it was due: p50 (line), p99 (dots)")
