@@ -1,6 +1,6 @@
 """The live page as it is served: to browsers at `/` whatever else is there, to everybody without a token, and locked in.
 
-What it does in a browser is tests/e2e/test_live_page.py's.
+What it does in a browser is tests/e2e/test_live_page_shown.py's.
 """
 
 from __future__ import annotations

@@ -11,10 +11,16 @@ export class Refused extends Error {
     super(detail);
     this.status = status;
   }
+
+  /** True if the same request may be taken in a moment. */
+  get passes() {
+    return this.status === 429 || this.status >= 500;
+  }
 }
 
 let askForToken = async () => null;
 let asking = null;
+let isDeclined = false; // then nobody is asked again until the page is loaded anew
 
 /** `ask(reason)` gets a token from the reader; called when the bridge wants one, once for all requests that wait. */
 export function onTokenNeeded(ask) {
@@ -41,6 +47,7 @@ async function newToken(used) {
   asking ??= askForToken(used === null ? "" : "That token is not known here, or not any more.").finally(() => (asking = null));
   const token = await asking;
   if (token) sessionStorage.setItem(KEY, token);
+  else isDeclined = true;
 }
 
 /** A path of the bridge with a query; relative, so that a proxy may serve the page below any path. */
@@ -60,7 +67,7 @@ export async function ask(url, init = {}) {
     const used = sessionStorage.getItem(KEY);
     const answer = await fetch(url, { ...init, headers: headersOf(init), cache: "no-store" });
     if (answer.ok) return answer;
-    if (answer.status === 401) {
+    if (answer.status === 401 && !isDeclined) {
       await newToken(used);
       continue;
     }

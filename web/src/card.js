@@ -4,10 +4,11 @@ import { ask, path } from "./api.js";
 import { Chart } from "./chart.js";
 import { colorOf, themed } from "./colors.js";
 import { askToDelete } from "./dialogs.js";
-import { fileName, h, iconButton, notice, save, settled, shown } from "./dom.js";
+import { fileName, h, iconButton, notice, save, shown, throttled } from "./dom.js";
 import * as format from "./format.js";
 import { addGestures } from "./gestures.js";
 import { toggleMenu } from "./menus.js";
+import { tagsOf } from "./model.js";
 import { changed, state } from "./state.js";
 
 const TIP_ROWS = 8;
@@ -48,7 +49,7 @@ export class Card {
     this.plot.addEventListener("pointerleave", () => this.left());
     this.plot.addEventListener("blur", () => this.left());
     this.plot.addEventListener("focus", () => this.describe());
-    this.describeSoon = settled(() => this.describe(), 1000);
+    this.describeSoon = throttled(() => this.describe(), 1000);
   }
 
   setVisible(is) {
@@ -162,7 +163,8 @@ export class Card {
   // --- tools --------------------------------------------------------------------------------------------------------------
 
   menu() {
-    const exports = path("api/v1/export", { tag: this.tag, run: this.runs, format: "csv" });
+    const isAll = this.runs.length === tagsOf("scalar").get(this.tag)?.size; // then no names need fit the address
+    const exports = path("api/v1/export", { tag: this.tag, run: isAll ? [] : this.runs, format: "csv" });
     return [
       ["Logarithmic axis", () => this.toggleLog(), { checked: state.log.has(this.tag) }],
       null,

@@ -56,7 +56,7 @@ export class Chart {
     this.whole = new Layer(null);
     this.detail = null;
     this.early = []; // points that came while the bridge was asked
-    this.abort = null;
+    this.aborts = { whole: null, detail: null }; // of the requests under way
     this.asking = 0;
     this.plot = null;
     this.xRange = [0, 1];
@@ -109,7 +109,7 @@ export class Chart {
   }
 
   unmount() {
-    this.abort?.abort();
+    for (const abort of Object.values(this.aborts)) abort?.abort();
     clearTimeout(this.timer);
     this.plot?.destroy();
     this.plot = null;
@@ -172,7 +172,7 @@ export class Chart {
     state.zoom.delete(this.tag);
     this.detail = null;
     this.yFixed = null;
-    this.abort?.abort();
+    this.aborts.detail?.abort();
     this.listeners.moved();
     this.redraw();
   }
@@ -267,8 +267,9 @@ export class Chart {
 
   /** Reads `runs` into `layer`; `estimate(run)`: about how many points there are. False if something newer was asked meanwhile. */
   async read(layer, runs, estimate) {
-    this.abort?.abort();
-    const abort = (this.abort = new AbortController());
+    const kind = layer === this.whole ? "whole" : "detail";
+    this.aborts[kind]?.abort();
+    const abort = (this.aborts[kind] = new AbortController());
     this.asking += 1;
     this.listeners.loading(true);
     try {
@@ -299,9 +300,8 @@ export class Chart {
       if (!abort.signal.aborted) {
         this.error = error instanceof Refused ? error.message : "The bridge does not answer; trying again.";
         if (layer === this.whole) this.isStale = true;
-        const passes = !(error instanceof Refused) || error.status === 429 || error.status >= 500;
         clearTimeout(this.timer);
-        if (passes) this.timer = setTimeout(() => this.plot !== null && this.load(), AGAIN_MS);
+        if (!(error instanceof Refused) || error.passes) this.timer = setTimeout(() => this.plot !== null && this.load(), AGAIN_MS);
         this.redraw();
       }
       return false;

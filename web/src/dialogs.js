@@ -46,7 +46,7 @@ export function askForToken(reason) {
     h("p", { class: "dim" }, "It is kept in this tab until you close it, and is never part of an address. `tbbridge token new` makes one."),
   ];
   return ask("Token needed", body, { action: "Continue", submit: () => field.value.trim(), cancel: "Not now" }).then((token) => {
-    if (token === null) throw new Error("no token was given; reload the page to enter one");
+    if (token === null) notice("Nothing is shown without a token; load the page again to enter one.", "error");
     return token;
   });
 }

@@ -103,6 +103,19 @@ export function settled(work, ms) {
   };
 }
 
+/** Calls `work` soon, and at most once every `ms` however often it is asked; the last time it is asked always counts. */
+export function throttled(work, ms) {
+  let timer = 0;
+  let last = -Infinity;
+  return () => {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      last = performance.now();
+      work();
+    }, Math.max(0, last + ms - performance.now()));
+  };
+}
+
 /** A short message at the bottom of the page, for some seconds. */
 export function notice(text, kind = "info") {
   const element = h("div", { class: `notice ${kind}` }, text);
@@ -126,14 +139,15 @@ export function fileName(name) {
 /**
  * Elements of a long list, made as the reader scrolls: `make(item)` for the first `step`, and so on when the end comes near. When the
  * list changes, what is in both stays as it is, and `gone(item)` is called for what is not any more. `key(item)` tells items apart.
+ * `root` is what scrolls.
  */
 export class Growing {
-  constructor(host, make, { step = 60, key = (item) => item, gone = () => {} } = {}) {
+  constructor(host, make, { step = 60, key = (item) => item, gone = () => {}, root = document.getElementById("main") } = {}) {
     Object.assign(this, { host, make, step, key, gone });
     this.items = [];
     this.made = new Map(); // key -> [item, element]
     this.end = h("div", { class: "list-end" });
-    this.observer = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.grow(), { rootMargin: "600px" });
+    this.observer = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.grow(), { root, rootMargin: "600px" });
   }
 
   show(items) {

@@ -73,7 +73,11 @@ export class Feed {
       this.heard = true;
       this.onState("live");
     }
-    this.onEvent(name, JSON.parse(data));
+    try {
+      this.onEvent(name, JSON.parse(data));
+    } catch (error) {
+      reportError(error); // a mistake of the page's: it is seen in the console, and what comes next is shown all the same
+    }
   }
 }
 

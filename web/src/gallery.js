@@ -1,7 +1,8 @@
 // What the views of histograms, images, audio and texts share: a panel for each tag and run, read when it is seen.
 
+import { Refused } from "./api.js";
 import { onTheme } from "./colors.js";
-import { Growing, fill, h, settled, shown } from "./dom.js";
+import { Growing, fill, h, shown, throttled } from "./dom.js";
 import { emptyState } from "./empty.js";
 import { model, onModel, shownRuns, tagsOf } from "./model.js";
 import { change, matcher, onChange, state } from "./state.js";
@@ -9,6 +10,8 @@ import { change, matcher, onChange, state } from "./state.js";
 const PANELS_AT_ONCE = 24;
 // A tag that gets a value more often is read again only so often.
 const AGAIN_MS = 500;
+// What failed and may pass is asked again after this.
+const FAILED_MS = 1500;
 
 export class Gallery {
   /** `kind`: of the tags; `Panel`: made with (tag, run), has `element`, `read()`, and perhaps `drawn()` and `stop()`. */
@@ -28,7 +31,7 @@ export class Gallery {
     this.toolbar = h("div", { class: "toolbar", role: "toolbar", "aria-label": "Tags" }, this.filter);
     this.host = h("div", { class: `gallery ${view}` });
     this.growing = new Growing(this.host, (item) => this.panelOf(item), { step: PANELS_AT_ONCE, key: ({ key }) => key, gone: ({ key }) => this.drop(key) });
-    this.seen = new IntersectionObserver((entries) => this.scrolled(entries), { rootMargin: "200px 0px" });
+    this.seen = new IntersectionObserver((entries) => this.scrolled(entries), { root: document.getElementById("main"), rootMargin: "200px 0px" });
     onChange((names) => ["tagFilter", "listed", "runFilter"].some((name) => names.has(name)) && this.update());
     onModel((what) => what.has("tags") && this.update());
     onTheme(() => this.panels.forEach((panel) => panel.isRead && panel.themed?.()));
@@ -70,7 +73,7 @@ export class Gallery {
     if (panel === undefined) {
       panel = new this.Panel(tag, run);
       panel.element.dataset.key = key;
-      panel.again = settled(() => this.read(panel), AGAIN_MS);
+      panel.again = throttled(() => this.read(panel), AGAIN_MS);
       this.panels.set(key, panel);
     }
     this.seen.observe(panel.element);
@@ -96,6 +99,7 @@ export class Gallery {
       panel.isRead = false;
       panel.element.classList.add("failed");
       panel.say?.(error.message);
+      if (!(error instanceof Refused) || error.passes) setTimeout(() => panel.isSeen && !panel.isRead && this.read(panel), FAILED_MS);
     } finally {
       panel.element.removeAttribute("aria-busy");
     }

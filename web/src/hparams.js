@@ -2,7 +2,7 @@
 
 import { getJson, readScalars } from "./api.js";
 import { colorOf, onTheme } from "./colors.js";
-import { fill, h, s, settled, shown } from "./dom.js";
+import { fill, h, s, shown, throttled } from "./dom.js";
 import { emptyState } from "./empty.js";
 import * as format from "./format.js";
 import { model, onModel, shownRuns, tagsOf } from "./model.js";
@@ -18,7 +18,7 @@ export class HParams {
     this.metrics = new Map(); // tag -> Map of run -> last value
     this.sort = { column: null, isDown: false };
     this.host = h("div", { class: "hparams" });
-    this.again = settled(() => this.read(), 300);
+    this.again = throttled(() => this.read(), 1000);
     onModel((what) => what.has("tags") && state.view === "hparams" && this.again());
     onChange((names) => state.view === "hparams" && ["listed", "runFilter", "selected"].some((name) => names.has(name)) && this.render());
     onTheme(() => state.view === "hparams" && this.render());

@@ -2,6 +2,7 @@
 
 import { Refused, ask, path } from "./api.js";
 import { fill, h, settled, shown } from "./dom.js";
+import { natural } from "./maths.js";
 import { model, onModel } from "./model.js";
 import { change, onChange, state } from "./state.js";
 
@@ -15,6 +16,7 @@ export class Logs {
   constructor() {
     this.records = [];
     this.cursor = null;
+    this.others = new Set();
     this.run = h("select", { "aria-label": "Run", on: { change: () => change({ logRun: this.run.value }) } });
     const level = h("select", { "aria-label": "Lowest level", on: { change: () => change({ logLevel: level.value }) } }, LEVELS.map(([value, text]) => h("option", { value, selected: value === state.logLevel }, text)));
     this.level = level;
@@ -42,8 +44,8 @@ export class Logs {
   }
 
   fillRuns() {
-    const runs = [...model.runs.keys()].sort();
-    if (state.logRun && !model.runs.has(state.logRun)) runs.unshift(state.logRun);
+    if (state.logRun) this.others.add(state.logRun);
+    const runs = [...new Set([...model.runs.keys(), ...this.others])].sort(natural);
     const signature = runs.join("\n");
     if (signature === this.signature) return;
     this.signature = signature;
@@ -52,6 +54,12 @@ export class Logs {
       state.logRun = runs[0];
       if (state.view === "logs") this.begin();
     }
+  }
+
+  /** Records of any run came by the feed: of a run that has only its log, it is all that is known. */
+  heard(records) {
+    for (const { run } of records) this.others.add(run);
+    if (state.view === "logs") this.fillRuns();
   }
 
   /** Shows another log, or the same from another level on. */
@@ -73,7 +81,7 @@ export class Logs {
         await this.take(answer.body.pipeThrough(new TextDecoderStream()).getReader());
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof Refused && error.status < 500 && error.status !== 429) {
+        if (error instanceof Refused && !error.passes) {
           fill(this.list, h("p", { class: "dim none" }, error.message));
           return;
         }

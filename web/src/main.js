@@ -1,10 +1,10 @@
 // Where the page begins: reads the address, asks the bridge what there is, listens to the feed, and shows one view at a time.
 
-import { onTokenNeeded } from "./api.js";
+import { Refused, onTokenNeeded } from "./api.js";
 import { Audio } from "./audio.js";
 import { isDark, restoreTheme, setTheme } from "./colors.js";
 import { askForToken, askToRestore, hasToken, signOut } from "./dialogs.js";
-import { fill, h, icon, iconButton, notice, settled } from "./dom.js";
+import { fill, h, icon, iconButton, notice, throttled } from "./dom.js";
 import { Feed } from "./feed.js";
 import { HParams } from "./hparams.js";
 import { Health } from "./health.js";
@@ -29,6 +29,9 @@ const VIEWS = [
   ["health", "Health", Health, null],
 ];
 
+// What failed and may pass is asked again after this.
+const AGAIN_MS = 1500;
+
 restoreTheme();
 readAddress();
 onTokenNeeded(askForToken);
@@ -36,6 +39,7 @@ onTokenNeeded(askForToken);
 const main = document.getElementById("main");
 const views = new Map();
 let current = null;
+let reloads = 0;
 
 function showView() {
   const [name, title, View] = VIEWS.find(([one]) => one === state.view);
@@ -109,16 +113,24 @@ function markTabs() {
 
 /** Reads again what there is, and what is shown of it: after a `hello` nothing is missed that comes behind it. */
 async function reloadAll() {
+  const mine = ++reloads;
   const isFirst = !model.isLoaded;
-  try {
-    await load();
-    if (!isFirst) for (const view of views.values()) view.gap?.();
-  } catch (error) {
-    notice(`The runs were not read: ${error.message}`, "error");
+  while (mine === reloads) {
+    try {
+      await load();
+      if (!isFirst) for (const view of views.values()) view.gap?.();
+      return;
+    } catch (error) {
+      if (error instanceof Refused && !error.passes) {
+        notice(`The runs were not read: ${error.message}`, "error");
+        return;
+      }
+      await new Promise((done) => setTimeout(done, AGAIN_MS));
+    }
   }
 }
 
-const reloadShown = settled(() => current?.gap?.(), 1000);
+const reloadShown = throttled(() => current?.gap?.(), 1000);
 
 const EVENTS = {
   hello: ({ resumed }) => resumed || reloadAll(),
@@ -144,7 +156,7 @@ const EVENTS = {
     for (const view of views.values()) view.runChanged?.(run);
     reloadAll();
   },
-  logs: ({ records }) => views.get("logs")?.records?.(records),
+  logs: ({ records }) => views.get("logs")?.heard(records),
   lagging: () => reloadShown(),
   health: (data) => views.get("health")?.health(data),
 };

@@ -34,7 +34,7 @@ export class Runs {
     const sort = h("select", { "aria-label": "Order of the runs", on: { change: () => change({ sort: sort.value }) } },
       [["name", "Name"], ["newest", "Newest"], ["status", "Status"]].map(([value, text]) => h("option", { value, selected: state.sort === value }, text)));
     this.list = h("div", { class: "run-list", role: "list", "aria-label": "Runs" });
-    this.growing = new Growing(this.list, ({ make }) => make(), { step: ROWS_AT_ONCE, key: ({ key }) => key, gone: ({ run }) => run && this.rows.delete(run) });
+    this.growing = new Growing(this.list, ({ make }) => make(), { step: ROWS_AT_ONCE, root: this.list, key: ({ key }) => key, gone: ({ run }) => run && this.rows.delete(run) });
     this.bar = h("div", { class: "selection", hidden: true });
     const file = h("input", { type: "file", accept: ".zip,application/zip", hidden: true, on: { change: () => this.restore(file) } });
     const back = iconButton("upload", "Put a run back from a zip", () => file.click());

@@ -22,7 +22,7 @@ export class Scalars {
     this.toolbar = h("div", { class: "toolbar", role: "toolbar", "aria-label": "Charts" }, this.controls());
     this.host = h("div", { class: "groups" });
     this.growing = new Growing(this.host, (name) => this.group(name), { step: GROUPS_AT_ONCE, gone: (name) => this.dropGroup(name) });
-    this.seen = new IntersectionObserver((entries) => this.scrolled(entries), { rootMargin: "150px 0px" });
+    this.seen = new IntersectionObserver((entries) => this.scrolled(entries), { root: document.getElementById("main"), rootMargin: "150px 0px" });
     this.sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => this.cards.get(target.dataset.tag)?.chart.resized()));
     this.ends = [onChange((names) => this.changed(names)), onModel((what) => (what.has("tags") || what.has("runs")) && this.update())];
     onTheme(() => this.cards.forEach((card) => card.chart.redraw()));
