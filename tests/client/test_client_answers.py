@@ -80,7 +80,7 @@ def test_a_problem_in_json_is_read_too() -> None:
     assert verdict.reason == "HTTP 401 Unauthorized: no token"
 
 
-@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_who_is_not_let_in_keeps_what_was_logged(status: int) -> None:
     verdict = judge(answer(status, PROBLEM), 0)
     assert isinstance(verdict, Later)

@@ -19,7 +19,7 @@ TOOLS = MADE / "venv" / "bin"
 # Where Debian's package has the one module that generated Go code imports.
 GO_MODULES = "/usr/share/gocode"
 
-GENERATE = {
+COMMANDS = {
     "python": "openapi-python-client generate --path openapi.json --output-path bridge --meta none --config config.yml",
     "typescript": "npx openapi-typescript openapi.json --output bridge.d.ts",
     "go": "openapi-generator-cli generate -i openapi.json -g go -o bridge "
@@ -27,6 +27,7 @@ GENERATE = {
     "java": "openapi-generator-cli generate -i openapi.json -g java --library native -o generated --additional-properties="
     "invokerPackage=bridge,apiPackage=bridge.api,modelPackage=bridge.model,openApiNullable=false,containerDefaultToNull=true,"
     "useJakartaEe=false",
+    "cpp": "g++ -std=c++17 -Wall -Wextra -o first_point first_point.cpp -lcurl",
 }
 # openapi-generator's documentation and tests of each model are none of ours, and take longer than the rest.
 _CODE_ONLY = " --global-property=apis,models,supportingFiles,apiDocs=false,modelDocs=false,apiTests=false,modelTests=false"
@@ -79,7 +80,7 @@ class PythonClient(Curl):
 
     def build(self) -> None:
         self.folder = fresh("python")
-        run(GENERATE["python"].split(), self.folder)
+        run(COMMANDS["python"].split(), self.folder)
 
     def command(self, program: str) -> list[str | Path]:
         return [TOOLS / "python", f"{program}.py"]
@@ -91,7 +92,7 @@ class TypeScript(Curl):
     def build(self) -> None:
         self.folder = fresh("typescript")
         run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"], self.folder)
-        run(GENERATE["typescript"].split(), self.folder)
+        run(COMMANDS["typescript"].split(), self.folder)
         run(["npx", "tsc"], self.folder)
 
     def command(self, program: str) -> list[str | Path]:
@@ -103,7 +104,7 @@ class Go(Curl):
 
     def build(self) -> None:
         self.folder = fresh("go")
-        run((GENERATE["go"] + _CODE_ONLY).split(), self.folder)
+        run((COMMANDS["go"] + _CODE_ONLY).split(), self.folder)
         place = MADE / "gopath" / "src"
         place.mkdir(parents=True, exist_ok=True)
         (place / "example").unlink(missing_ok=True)
@@ -122,7 +123,7 @@ class Java(Curl):
     def build(self) -> None:
         self.folder = fresh("java")
         (self.jar,) = TOOLS.parent.glob("lib/python*/site-packages/openapi_generator_cli/openapi-generator.jar")
-        run((GENERATE["java"] + _CODE_ONLY).split(), self.folder)
+        run((COMMANDS["java"] + _CODE_ONLY).split(), self.folder)
         sources = [
             *self.folder.glob("generated/src/main/**/*.java"),
             *self.folder.glob("*.java"),
@@ -135,4 +136,15 @@ class Java(Curl):
         return ["java", "-XX:TieredStopAtLevel=1", "-cp", f"built{os.pathsep}{self.jar}", name]
 
 
-LANGUAGES = {"curl": Curl, "python": PythonClient, "typescript": TypeScript, "go": Go, "java": Java}
+class Cpp(Curl):
+    """libcurl by hand; nothing to generate."""
+
+    def build(self) -> None:
+        self.folder = fresh("cpp")
+        run(COMMANDS["cpp"].split(), self.folder)
+
+    def command(self, program: str) -> list[str | Path]:
+        return [f"./{program}"]
+
+
+LANGUAGES = {"curl": Curl, "cpp": Cpp, "python": PythonClient, "typescript": TypeScript, "go": Go, "java": Java}
