@@ -191,9 +191,10 @@ LIVE_LISTENERS_MAX: Final = 100
 LIVE_RING_BYTES: Final = 16 * MiB
 # How long they are kept for when nobody listens any more: a laptop that changes its network is back by then.
 LIVE_KEPT_S: Final = 60.0
-# What a listener has not taken yet, as it is kept, before points are left out; it is told so. If that comes again within the
-# time, it is ended: it will not get better, and can read what it wants.
+# What a listener has not taken yet, as it is kept, and for how long, before points are left out; it is told so. If that comes
+# again within the third time, it is ended: it will not get better, and can read what it wants.
 LIVE_LAG_BYTES: Final = 4 * MiB
+LIVE_LAG_S: Final = 1.0
 LIVE_LAG_AGAIN_S: Final = 30.0
 # Of that it is given so much at one time, as JSON: 1 ms of making it. It is held once more until it is taken.
 LIVE_PIECE_BYTES: Final = 256 * KiB
@@ -213,6 +214,8 @@ LIVE_GROUP_LOG_BYTES: Final = 1 * MiB
 LIVE_PENDING_BYTES: Final = 16 * MiB
 # After events that took a while to make and to send there are none for so many times as long: a tenth of the event loop.
 LIVE_PAUSE_TIMES: Final = 9
+# The least pause between events: nobody sees a hundredth of a second, and 500 writes a second become 100 events.
+LIVE_PAUSE_MIN_S: Final = 0.01
 # How often listeners are told how the bridge is, and their tokens looked at.
 LIVE_BEAT_S: Final = 1.0
 # A client that sent something in so long is one that writes: twice its heartbeat.
@@ -391,6 +394,9 @@ READ_RECORD_MAX_BYTES: Final = 256 * MiB
 # Points of several tags that an export holds to give each tag in one piece, about 48 MB; what is more takes another pass over
 # the run's files. A tag with more points than that is sent as it is read.
 EXPORT_HELD_POINTS: Final = 1_000_000
+# Event files that are looked through when the bridge starts, before anybody asks: 80 million points, half a minute of one core
+# that has nothing else to do. A larger log folder is looked through when it is asked for, as all are that change later.
+LOOK_AHEAD_BYTES: Final = 4096 * MiB
 # The list of runs is kept ready; what other programs change is looked for when it is asked for and the last look is this old.
 # If nobody asked for longer than the second time, the asker waits for a new look. Where looking takes long, both are at least
 # so many times as long: then a tenth of a core goes into it at the most.

@@ -443,6 +443,7 @@ async def asleep(bridge: Bridge) -> asyncio.StreamWriter:
 
 async def test_a_listener_that_takes_nothing_is_ended_and_holds_up_nobody(bridge, monkeypatch) -> None:
     monkeypatch.setattr(limits, "LIVE_STALL_S", 0.5)
+    monkeypatch.setattr(limits, "LIVE_PAUSE_MIN_S", 0)
     monkeypatch.setattr(limits, "LIVE_PAUSE_TIMES", 0)  # everything is to be told, however much of the loop it takes
     writer = await asleep(bridge)
     told = sent = 0
@@ -470,6 +471,7 @@ async def test_a_listener_that_takes_nothing_is_ended_and_holds_up_nobody(bridge
 
 async def test_a_slow_listener_is_told_how_much_it_missed_but_every_change(bridge, monkeypatch) -> None:
     monkeypatch.setattr(limits, "LIVE_LAG_BYTES", 10_000)
+    monkeypatch.setattr(limits, "LIVE_LAG_S", 0.3)
     goes_on = asyncio.Event()
     send = listener.Listener._send
 
@@ -480,18 +482,19 @@ async def test_a_slow_listener_is_told_how_much_it_missed_but_every_change(bridg
 
     monkeypatch.setattr(listener.Listener, "_send", slow_send)
     async with Listener(bridge.url) as quick, Listener(bridge.url, {"logs": "true"}) as slow:
-        for _ in range(30):
-            await bridge.write("r")
+        for _ in range(10):
+            await bridge.write("r", values=[0.123456789] * 300)
         await bridge.client.request("DELETE", RUNS, params={"run": "r"})
         told = 0
         while (event := await quick.event()).name != "deleted":
             told += sum(len(column["steps"]) for column in event.data.get("columns", ()))
-        assert told == 30
+        assert told == 3000
+        await asyncio.sleep(0.4)
         goes_on.set()
         assert await slow.next("runs", "deleted", "lagging") == [
             {"runs": [{"run": "r", "tags": [{"tag": "loss", "kind": "scalar"}]}]},
             {"run": "r"},
-            {"dropped": 30},
+            {"dropped": 3000},
         ]
         await bridge.write("s")
         _, points = await slow.next("runs", "points")

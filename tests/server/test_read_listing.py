@@ -12,6 +12,7 @@ import pytest
 from tbbridge import limits
 from tbbridge.errors import StorageFailed
 from tbbridge.events.summaries import encode_file_start
+from tbbridge.server.app import build_app
 from tbbridge.store.catalog import Catalog
 
 JSON = {"content-type": "application/json"}
@@ -171,3 +172,26 @@ async def test_a_query_is_looked_at(client):
     answer = await client.get("/api/v1/runs?unknown=1")
     assert answer.status_code == 422
     assert (await client.get("/api/v1/runs?")).json() == (await client.get("/api/v1/runs")).json()
+
+
+async def test_the_log_folder_is_looked_through_before_somebody_asks(settings, running):
+    put(settings, "a")
+    put(settings, "b/c")
+    app = build_app(settings)
+    async with running(app):
+        async with asyncio.timeout(30):
+            while len(app.state.service.catalog._indexes) < 2:
+                await asyncio.sleep(0.01)
+
+
+async def test_no_more_of_it_than_somebody_may_want(settings, running, monkeypatch):
+    monkeypatch.setattr(limits, "LOOK_AHEAD_BYTES", 3 * len(START))
+    for number in range(9):
+        put(settings, f"r{number}")
+    app = build_app(settings)
+    async with running(app) as client:
+        while len(app.state.service.catalog._indexes) < 3:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert len(app.state.service.catalog._indexes) == 3
+        assert len(await listed(client)) == 9

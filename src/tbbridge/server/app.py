@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tbbridge import limits
 from tbbridge.errors import InvalidQuery, ItemError, TBBridgeError
 from tbbridge.logs.lines import read_level
 from tbbridge.pipeline.door import Door
@@ -87,6 +88,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.opened = await open_door(settings)
         naming = asyncio.create_task(_learn_names(service))  # not awaited: a DNS that is down takes seconds
+        looking = asyncio.create_task(_look_ahead(service))
         try:
             if not service.groups_fixed:  # read behind the door, which holds the folder's lock
                 service.groups = await asyncio.to_thread(load_groups, settings.logdir)
@@ -100,6 +102,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
             raise
         finally:
             naming.cancel()
+            looking.cancel()
         await _close(service)
 
     app = FastAPI(
@@ -134,6 +137,14 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
 
 async def _learn_names(service: Service) -> None:
     service.guard.add_names(await asyncio.to_thread(own_names))
+
+
+async def _look_ahead(service: Service) -> None:
+    """Look through the log folder before somebody asks: the first page that is opened should not wait for it."""
+    try:
+        await service.read(service.catalog.look_ahead, limits.LOOK_AHEAD_BYTES)
+    except TBBridgeError as error:  # the bridge stops already
+        log.debug("the log folder was not looked through: %s", error)
 
 
 async def _close(service: Service) -> None:

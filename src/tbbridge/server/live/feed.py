@@ -39,11 +39,12 @@ _SEND_BYTE_S: Final = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event in the ring. `end_bytes`: what all events so far occupy, this one included."""
+    """One event in the ring. `end_bytes`: what all events so far occupy, this one included. `made_at`: on a monotonic clock."""
 
     index: int
     said: Said
     end_bytes: int
+    made_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +232,16 @@ class Feed:
         self._append(gathering.done())
         self._wake()
         cost_s = time.perf_counter() - started + len(self._listeners) * (_SEND_S + (self._bytes - before) * _SEND_BYTE_S)
-        self._next_at = asyncio.get_running_loop().time() + cost_s * limits.LIVE_PAUSE_TIMES
+        pause_s = max(limits.LIVE_PAUSE_MIN_S, cost_s * limits.LIVE_PAUSE_TIMES)
+        self._next_at = asyncio.get_running_loop().time() + pause_s
 
     def _append(self, several: Sequence[Said]) -> None:
         self._pieces.clear()
+        now = time.monotonic()
         for said in several:
             self._last += 1
             self._bytes += said.size_bytes
-            self._ring.append(Event(self._last, said, self._bytes))
+            self._ring.append(Event(self._last, said, self._bytes, now))
         while self._ring and self._bytes - self._dropped_bytes > limits.LIVE_RING_BYTES:
             gone = self._ring.popleft()
             self._before, self._dropped_bytes = gone.index, gone.end_bytes
@@ -270,6 +273,11 @@ class Feed:
         """How many bytes of events there are behind a place."""
         return self._bytes - place.end_bytes
 
+    def waiting_s(self, place: Piece) -> float:
+        """How long the first event behind a place has waited to be taken."""
+        waiting = self._after(place)
+        return time.monotonic() - waiting[0].made_at if waiting else 0.0
+
     def is_gone(self, place: Piece) -> bool:
         """Whether events behind this place have left the ring."""
         return place.index < self._before
@@ -288,7 +296,7 @@ class Feed:
         events = self._after(place)
         left_out = sum(event.said.count for event in events)
         kept = [event for event in events if not event.said.count]
-        notice = Event(self._last, lagging(left_out), self._bytes)
+        notice = Event(self._last, lagging(left_out), self._bytes, time.monotonic())
         return self._made([*kept, notice], wanted, None)
 
     def _after(self, place: Piece) -> list[Event]:

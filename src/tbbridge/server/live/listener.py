@@ -117,7 +117,8 @@ class Listener(Response):
                 self._drop()
                 return
             was_behind = min(was_behind, feed.behind(place))
-            is_slow = feed.behind(place) > was_behind + limits.LIVE_LAG_BYTES
+            is_far = feed.behind(place) > was_behind + limits.LIVE_LAG_BYTES
+            is_slow = is_far and feed.waiting_s(place) > limits.LIVE_LAG_S  # else it is only that much has just come
             place = self._skip(place) if is_slow else feed.next_piece(place, self._wanted)
             data, events = place.data, place.events
             place = Piece(b"", 0, place.index, place.end_bytes)
