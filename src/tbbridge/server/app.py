@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tbbridge import limits
 from tbbridge.errors import InvalidQuery, ItemError, TBBridgeError
@@ -80,6 +81,25 @@ async def open_pipeline(settings: ServerSettings) -> Pipeline:
     )
 
 
+class _App(FastAPI):
+    """FastAPI's, but that the routes which are asked for all the time go to the edge before it does anything: 5% of a point."""
+
+    edge: Edge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and (scope["method"], scope["path"]) in self.edge.direct:
+            await self.edge(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _placed(app: ASGIApp, edge: Edge) -> Edge:
+    """The edge in its place among FastAPI's own layers, of which `app` is the next."""
+    edge.app = app
+    return edge
+
+
 def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) -> FastAPI:
     """The app. Nothing happens until it starts: no folder is made, no file opened."""
     service = Service.of(settings)
@@ -105,7 +125,7 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
             looking.cancel()
         await _close(service)
 
-    app = FastAPI(
+    app = _App(
         title="tbbridge",
         version=importlib.metadata.version("tbbridge"),
         summary="HTTP in, TensorBoard out.",
@@ -117,14 +137,15 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
         dependencies=[Depends(refuse_repeats)],
     )
     app.state.service = service
-    app.add_middleware(
-        Edge,
+    app.edge = Edge(
+        app,
         totals=service.totals,
         guard=service.guard,
         under_way=service.under_way,
         refused=service.refused,
         direct=service.direct,
     )
+    app.add_middleware(_placed, edge=app.edge)
     app.add_exception_handler(TBBridgeError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_query)
     app.add_exception_handler(HTTPException, _answer_http)
