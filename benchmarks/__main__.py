@@ -20,6 +20,7 @@ kind of disk that you care about, and the machine should have nothing else to do
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -123,4 +124,5 @@ def write_report(results: Path, docs: Path) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the servers are ended as after Ctrl-C
     sys.exit(main())
