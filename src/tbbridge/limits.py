@@ -289,8 +289,9 @@ CLIENT_FRAME_MAX_POINTS: Final = 1_000
 CLIENT_FRAME_MAX_BYTES: Final = 4 * MiB
 # A histogram of more values is sorted into buckets during the call, so that its copy need not wait in memory.
 CLIENT_COPY_MAX_BYTES: Final = 8 * MiB
-# What waits is sent this often: below TensorBoard's shortest reload, and few enough requests for a thousand clients.
-CLIENT_FLUSH_INTERVAL_S: Final = 1.0
+# What waits is sent this often: half of TensorBoard's shortest reload, so that a point waits less than a second for both in the
+# median, and few enough requests for a thousand clients.
+CLIENT_FLUSH_INTERVAL_S: Final = 0.5
 # Time for one request, answer included: a server that takes longer to journal 4 MiB is in trouble, and a repeat is free.
 CLIENT_REQUEST_TIMEOUT_S: Final = 30.0
 # What `close` and the end of the program may take to send what is left: people wait ten seconds, not a minute.
