@@ -529,6 +529,11 @@ export class Chart {
       ctx.strokeStyle = color(1);
       ctx.lineWidth = this.dense === "candles" && !state.smooth ? place.ratio : width;
       if (this.dense !== "candles" || state.smooth) line(ctx, xs, medians, place);
+      const last = medians.length - 1;
+      if (series.values.length && last >= 0) {
+        // what came since goes on from there
+        line(ctx, [xs[last], series.xs(this.mode)[0]], [medians[last], series.smoothValues(state.smooth)[0]], place);
+      }
       marks(ctx, xs, candles.nans.map((nans) => (nans ? NaN : 0)), place, color(0.9));
     }
     const xs = series.xs(this.mode);

@@ -115,13 +115,14 @@ class Panel {
 
   heat(ctx) {
     const { left, right, top, bottom } = this.area;
-    const width = (right - left) / this.rows.length;
-    const height = (bottom - top) / BUCKETS;
+    // Whole pixels: cells that share a part of one would show a line there.
+    const x = (i) => Math.round(left + (i * (right - left)) / this.rows.length);
+    const y = (k) => Math.round(bottom - (k * (bottom - top)) / BUCKETS);
     this.rows.forEach((row, i) => {
       row.forEach((count, k) => {
         if (!count) return;
         ctx.fillStyle = colorOf(this.run, 0.08 + 0.92 * Math.sqrt(count / this.most));
-        ctx.fillRect(left + i * width, bottom - (k + 1) * height, Math.ceil(width), Math.ceil(height));
+        ctx.fillRect(x(i), y(k + 1), x(i + 1) - x(i), y(k) - y(k + 1));
       });
     });
   }

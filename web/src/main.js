@@ -197,10 +197,8 @@ takeDrops();
 new Runs(document.getElementById("runs"));
 onModel((what) => what.has("tags") && markTabs());
 onChange((names) => names.has("view") && showView());
-addEventListener("hashchange", () => {
-  readAddress();
-  showView();
-});
+// Somebody typed or pasted another view: what the page itself writes into the address tells no event.
+addEventListener("hashchange", () => location.reload());
 
 showView();
 new Feed((name, data) => EVENTS[name]?.(data), setConnection).run();
