@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from tbbridge.client.live import LiveEvent
@@ -95,6 +97,7 @@ def _run(text: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Watch until Ctrl-C, or until the run has ended if that is asked for."""
     watching = Watching(arguments.url, arguments.run_name, arguments.tag, until_end=arguments.until_end)
+    signal.signal(signal.SIGINT, watching.interrupt)
     if arguments.json or not sys.stdout.isatty():
         return watching.run(Lines(as_json=arguments.json))
     require_rich("watch")
@@ -116,6 +119,12 @@ class Watching:
         self._seen: dict[str, set[tuple[int, float]]] = {}  # points that were read, and may come with the feed as well
         self._last_steps: dict[str, int] = {}
         self._has_read = False
+        self._is_interrupted = False
+
+    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """Ctrl-C: raised here, and again at the next event, since it is lost where it meets an object that is thrown away."""
+        self._is_interrupted = True
+        raise KeyboardInterrupt
 
     def run(self, view: View) -> int:
         """Until the run has ended, if that is asked for; else until something raises."""
@@ -125,6 +134,8 @@ class Watching:
             reason = "it stopped"
             try:
                 for event in self._events():
+                    if self._is_interrupted:
+                        raise KeyboardInterrupt
                     pause_s, was_there = _RETRY_MIN_S, True
                     code = self._take(event, view)
                     if code is not None:
