@@ -131,6 +131,8 @@ class Watching:
         view.begin(self._name)
         pause_s, was_there = _RETRY_MIN_S, False
         while True:
+            if self._is_interrupted:
+                raise KeyboardInterrupt
             reason = "it stopped"
             try:
                 for event in self._events():
