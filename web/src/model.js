@@ -38,8 +38,12 @@ function newRun(run) {
   return { run, status: null, points: 0, first_wall_time: null, last_wall_time: null, last_step: null, size_bytes: 0, place: places++ };
 }
 
+// What the feed told while runs and tags were read: it may be newer than the answer, and is told once more behind it.
+let meanwhile = [];
+
 /** Reads all runs and tags again. */
 export async function load() {
+  meanwhile = [];
   const [{ runs }, tags] = await Promise.all([getJson("api/v1/runs"), getJson("api/v1/tags")]);
   const before = model.runs;
   model.runs = new Map();
@@ -54,6 +58,9 @@ export async function load() {
     ofKind(kind).set(tag, counted);
   }
   model.isLoaded = true;
+  const again = meanwhile;
+  meanwhile = [];
+  for (const [took, ...told] of again) took(...told);
   tell("runs", "tags");
 }
 
@@ -83,7 +90,15 @@ export function shownRuns() {
 
 // --- what the feed tells ------------------------------------------------------------------------------------------------
 
+// More than this since the last reading is only told once; the reading is done long before.
+const MEANWHILE_MAX = 10000;
+
+function keep(...told) {
+  if (meanwhile.length < MEANWHILE_MAX) meanwhile.push(told);
+}
+
 export function runsCame(runs) {
+  keep(runsCame, runs);
   for (const { run, status, tags } of runs) {
     let known = model.runs.get(run);
     if (known === undefined) model.runs.set(run, (known = newRun(run)));
@@ -113,6 +128,7 @@ export function valuesCame(run, kind, tag, count, wallTime, step) {
 }
 
 export function statusCame(run, status) {
+  keep(statusCame, run, status);
   const known = model.runs.get(run);
   if (known === undefined) return;
   known.status = status;
@@ -120,6 +136,7 @@ export function statusCame(run, status) {
 }
 
 export function deleted(run, tag) {
+  keep(deleted, run, tag);
   for (const tags of model.tags.values()) {
     for (const [name, runs] of tags) {
       if (tag !== undefined && name !== tag) continue;
