@@ -650,18 +650,25 @@ def memory_path() -> Iterator[Path]:
         yield Path(folder)
 
 
+def contents(folder: Path) -> dict[Path, bytes | None]:
+    return {path.relative_to(folder): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
 async def snapshots(live: Path, target: Path, change: Callable[[Pipeline], Awaitable[object]], **settings: object) -> int:
     """Fill `live` and change it; leave in target/0, 1, 2 ... what a SIGKILL before each file operation of that would."""
     count = 0
 
     def look() -> None:
         nonlocal count
-        for _ in range(10):
+        copy = target / str(count)
+        for _ in range(100):
             try:
-                shutil.copytree(live, target / str(count), symlinks=True)
-                break
-            except OSError:  # another thread did what it had looked before already, in the middle of the copy
-                shutil.rmtree(target / str(count), ignore_errors=True)
+                shutil.copytree(live, copy, symlinks=True)
+                if contents(copy) == contents(live):  # else another thread wrote during the copy: no moment was like that
+                    break
+            except OSError:  # ... or removed what the copy was about to read
+                pass
+            shutil.rmtree(copy, ignore_errors=True)
         count += 1
 
     pipeline = await open_pipeline(live, clock=Clock(), segment_bytes=8 * 1024, **settings)
