@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 from email.utils import format_datetime, formatdate
 
@@ -114,3 +115,9 @@ def test_backoff_doubles_up_to_its_bound_and_is_spread_from_zero() -> None:
     assert ceilings[-1] == limits.CLIENT_BACKOFF_MAX_S
     assert backoff_s(100_000, lambda: 1.0) == limits.CLIENT_BACKOFF_MAX_S
     assert backoff_s(5, lambda: 0.0) == 0.0
+
+
+def test_an_outage_does_not_change_what_a_seeded_training_draws() -> None:
+    before = random.getstate()
+    assert len({backoff_s(20) for _ in range(20)}) > 1
+    assert random.getstate() == before

@@ -178,7 +178,12 @@ def retry_after_s(header: str, now: float) -> float | None:
     return min(max(seconds, 0.0), limits.CLIENT_RETRY_AFTER_MAX_S)
 
 
-def backoff_s(tries: int, dice: Callable[[], float] = random.random) -> float:
+# Not `random.random`: a training that seeds it would no longer repeat itself when its bridge was away. The system's needs no
+# state, so that forked processes do not throw alike.
+_dice = random.SystemRandom().random
+
+
+def backoff_s(tries: int, dice: Callable[[], float] = _dice) -> float:
     """How long to wait after the `tries`th failure in a row: exponential with full jitter, so that clients spread out."""
     ceiling = min(limits.CLIENT_BACKOFF_MIN_S * 2.0 ** min(tries - 1, 60), limits.CLIENT_BACKOFF_MAX_S)
     return dice() * ceiling
