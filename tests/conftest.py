@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Commands set the levels of the first two, uvicorn those of the next, tests that of ours: for the process, not for what runs in it.
+# Commands set the levels of the first two, uvicorn those of the next, tests ours; for the process, not for what runs in it.
 LOGGERS = [logging.getLogger(name) for name in (None, "httpx", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "tbbridge")]
 
 
