@@ -346,9 +346,10 @@ async def test_a_filtered_listener_that_got_nothing_for_long_comes_back_without_
     monkeypatch.setattr(limits, "LIVE_RING_BYTES", 20_000)
     monkeypatch.setattr(limits, "LIVE_BEAT_S", 0.05)
     async with Listener(bridge.url, {"run": "wanted", "health": "true"}) as listener:
-        for _ in range(60):
-            await bridge.write("noise")
         async with Listener(bridge.url) as other:
+            for number in range(60):
+                await bridge.write("noise")
+                await other.next(*(["points"] if number else ["runs", "points"]))  # each write is told by itself
             now = other.last_id
         while (seen := await listener.event()).id != now:
             assert seen.name == "health"
