@@ -147,8 +147,11 @@ SEGMENT_BYTES: Final = 64 * MiB
 SEGMENT_ENTRIES: Final = 100_000
 # Writers whose last sequence number is remembered, about 100 bytes each. The one silent for longest is forgotten first.
 WRITERS_MAX: Final = 100_000
-# Event files kept open. Beyond it the one unused for longest is closed; opening again costs about 10 us.
-OPEN_FILES_MAX: Final = 512
+# Event files kept open: a thousand runs that are written to each second, and some. Beyond it the one unused for longest is
+# closed; opening it again is a walk down its folders, a tenth of what a small batch costs.
+OPEN_FILES_MAX: Final = 1_536
+# ... but no more than this part of the descriptors that the process may have, whatever is asked for: connections need them too.
+OPEN_FILES_SHARE: Final = 0.25
 
 # How long what a removed run gets next is kept from TensorBoard: two cycles of its default reload of 5 s, so that each of its
 # readers has found the run's folder gone once.

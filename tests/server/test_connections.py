@@ -24,7 +24,7 @@ from tbbridge.errors import TooManyRequests
 from tbbridge.server import connections as connections_module
 from tbbridge.server import serve as serve_module
 from tbbridge.server.connections import Connections, RequestsUnderWay, client_of, protocol_class
-from tbbridge.server.serve import bind, connections_that_fit, serve
+from tbbridge.server.serve import bind, serve, with_descriptors
 from tbbridge.server.settings import ServerSettings
 
 LARGE = b"x" * (32 * limits.MiB)
@@ -468,13 +468,20 @@ async def test_a_request_too_many_of_one_address_gets_429_and_the_others_their_a
 
 
 @pytest.mark.parametrize(
-    ("granted", "expected"),
-    [(100_000, 4096), (2000, 2000 - 512 - 128 - 256), (256, 1), (serve_module.resource.RLIM_INFINITY, 4096)],
+    ("granted", "files", "connections"),
+    [
+        (100_000, 1536, 4096),
+        (6016, 1504, 4096),
+        (1024, 256, 1024 - 256 - 128 - 256),
+        (256, 64, 1),
+        (serve_module.resource.RLIM_INFINITY, 1536, 4096),
+    ],
 )
-def test_connections_leave_enough_descriptors_for_the_files(monkeypatch, caplog, granted, expected):
+def test_connections_and_event_files_share_the_descriptors(monkeypatch, caplog, granted, files, connections):
     monkeypatch.setattr(serve_module.resource, "getrlimit", lambda _: (granted, granted))
-    assert connections_that_fit(ServerSettings()) == expected
-    assert len(caplog.records) == (expected != 4096)
+    settings = with_descriptors(ServerSettings())
+    assert (settings.open_files_max, settings.connections_max) == (files, connections)
+    assert len(caplog.records) == (connections != 4096)
 
 
 @pytest.mark.parametrize("name", [b"Upgrade", b"upgrade"])

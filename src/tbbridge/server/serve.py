@@ -16,6 +16,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import Final
 
@@ -44,10 +45,9 @@ async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | N
     """
     certificate = None if settings.tls_cert is None else Certificate(settings.tls_cert, settings.tls_key)
     with contextlib.closing(bind(settings.host, settings.port)) as listener:
+        settings = with_descriptors(settings)
         app = build_app(settings)
-        connections = Connections(
-            connections_that_fit(settings), settings.connections_per_address_max, app.state.service.refused
-        )
+        connections = Connections(settings.connections_max, settings.connections_per_address_max, app.state.service.refused)
         config = uvicorn.Config(
             app,
             http=protocol_class(connections),
@@ -215,20 +215,25 @@ def _signals_stop(server: _Server, opening: _Opening) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def connections_that_fit(settings: ServerSettings) -> int:
-    """`connections_max`, or as many as there are descriptors for: they must leave enough for the files."""
-    files = settings.open_files_max + limits.LOGS_OPEN_FILES_MAX + limits.FILES_RESERVED
+def with_descriptors(settings: ServerSettings) -> ServerSettings:
+    """`settings` with as many event files and connections open at a time as there are descriptors for.
+
+    Event files get at most limits.OPEN_FILES_SHARE of them, which costs some time; connections what is left, and a warning.
+    """
     granted, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if granted == resource.RLIM_INFINITY or granted >= files + settings.connections_max:
-        return settings.connections_max
-    fitting = max(1, granted - files)
-    log.warning(
-        "this process may have %d open files, so it takes %d connections at a time instead of %d; raise the limit (ulimit -n)",
-        granted,
-        fitting,
-        settings.connections_max,
-    )
-    return fitting
+    if granted == resource.RLIM_INFINITY:
+        return settings
+    event_files = max(1, min(settings.open_files_max, int(granted * limits.OPEN_FILES_SHARE)))
+    files = event_files + limits.LOGS_OPEN_FILES_MAX + limits.FILES_RESERVED
+    connections = max(1, min(settings.connections_max, granted - files))
+    if connections < settings.connections_max:
+        log.warning(
+            "this process may have %d open files, so it takes %d connections at a time, not %d; raise the limit (ulimit -n)",
+            granted,
+            connections,
+            settings.connections_max,
+        )
+    return replace(settings, open_files_max=event_files, connections_max=connections)
 
 
 # --- the address --------------------------------------------------------------------------------------------------------
