@@ -1,7 +1,7 @@
 // When charts are drawn: what a reader does in the next frame, what the feed brings a few times a second, and never more than a share
 // of the time, however many charts and points there are.
 
-const LIVE_MS = 150;
+const LIVE_MS = 200; // within the quarter of a second in which a point should be seen, and no oftener than a fifth of one
 // The share of time that drawing what came may take.
 const SHARE = 0.15;
 
