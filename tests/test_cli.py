@@ -5,6 +5,8 @@ The commands at work, as processes of their own, are in e2e/test_up.py and e2e/t
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import importlib.util
 import os
 import re
@@ -20,10 +22,7 @@ from tbbridge import cli
 from tbbridge.commands import console
 from tbbridge.server.settings import SETTINGS
 
-COMMANDS = (
-    *("up", "serve", "send", "demo", "check", "health", "version"),
-    *("runs", "show", "read", "delete", "rename", "archive", "restore", "export", "import", "groups", "logs", "watch"),
-)
+COMMANDS = (*cli.HOMES, "version")
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +59,19 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     for command in COMMANDS:
         assert re.search(rf"^ +{command} ", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("home", sorted(set(cli.HOMES.values())))
+def test_a_command_is_found_in_the_module_that_is_said_to_have_it(home: str) -> None:
+    commands = argparse.ArgumentParser().add_subparsers()
+    importlib.import_module(f"tbbridge.commands.{home}").add_command(commands)
+    assert list(commands.choices) == [command for command in cli.HOMES if cli.HOMES[command] == home]
+
+
+def test_no_module_with_commands_is_forgotten() -> None:
+    folder = Path(console.__file__).parent
+    found = {path.stem for path in folder.glob("*.py") if "def add_command(" in path.read_text(encoding="utf-8")}
+    assert found == set(cli.HOMES.values())
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])

@@ -9,17 +9,18 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "tbbridge"
 
-BASE = {"model", "kinds", "names", "groups", "foreign", "media", "errors", "limits"}
+BASE = {"arrays", "model", "kinds", "names", "groups", "foreign", "media", "errors", "limits"}
 # v1 is the generated code of the public protobuf message: it imports nothing.
 MAY_IMPORT = {
     "limits": set(),
     "errors": set(),
-    "names": {"errors", "limits"},
+    "arrays": set(),
+    "names": {"arrays", "errors", "limits"},
     "media": {"errors", "limits"},
     # foreign holds generated code too: the messages of others that bytes are checked with.
     "foreign": {"errors", "limits"},
-    "kinds": {"names", "media", "foreign", "errors", "limits"},
-    "model": {"kinds", "names", "errors", "limits"},
+    "kinds": {"arrays", "names", "media", "foreign", "errors", "limits"},
+    "model": {"arrays", "kinds", "names", "errors", "limits"},
     "groups": {"names", "errors", "limits"},
     "disk": set(),
     "measures": set(),

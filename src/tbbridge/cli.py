@@ -8,30 +8,39 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 from collections.abc import Sequence
-from importlib import metadata
+from importlib import import_module
+from typing import Any, Final
 
-from tbbridge.commands import (
-    archives,
-    check,
-    demo,
-    doctor,
-    groups,
-    health,
-    import_folder,
-    logs,
-    runs,
-    send,
-    serve,
-    sync,
-    token,
-    up,
-    watch,
-)
 from tbbridge.commands.console import complain, say, set_up_logging
 from tbbridge.errors import InvalidSetting, TBBridgeError
+
+# The module of `tbbridge.commands` that each command is in, in the order in which the help shows them. Only the one that is
+# called is loaded: `tbbridge health`, which containers run every few seconds, has no use for what others draw tables with.
+HOMES: Final = {
+    "up": "up",
+    "serve": "serve",
+    "send": "send",
+    "sync": "sync",
+    "demo": "demo",
+    "runs": "runs",
+    "show": "runs",
+    "read": "runs",
+    "delete": "runs",
+    "rename": "runs",
+    "archive": "archives",
+    "restore": "archives",
+    "export": "archives",
+    "import": "import_folder",
+    "logs": "logs",
+    "watch": "watch",
+    "check": "check",
+    "doctor": "doctor",
+    "health": "health",
+    "groups": "groups",
+    "token": "token",
+}
 
 DESCRIPTION = """\
 Send numbers, text and histograms from any program to stock TensorBoard over HTTP.
@@ -49,36 +58,31 @@ EPILOG = """\
 
 def version_line() -> str:
     """What `tbbridge version` prints."""
+    import platform  # only here, with the next: they take longer to load than a health check
+    from importlib import metadata
+
     return f"tbbridge {metadata.version('tbbridge')} (Python {platform.python_version()})"
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line. Reads the environment for the defaults that variables set."""
+def build_parser(command: str = "") -> argparse.ArgumentParser:
+    """The command line for `command`; for the whole, if there is no such command. Reads the environment for some defaults."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="tbbridge", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
-    parser.add_argument("--version", action="version", version=version_line())
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show program's version number and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (
-        up,
-        serve,
-        send,
-        sync,
-        demo,
-        runs,
-        archives,
-        import_folder,
-        logs,
-        watch,
-        check,
-        doctor,
-        health,
-        groups,
-        token,
-    ):
-        command.add_command(commands)
+    for home in [HOMES[command]] if command in HOMES else dict.fromkeys(HOMES.values()):
+        import_module(f"tbbridge.commands.{home}").add_command(commands)
     shown = commands.add_parser("version", help="print the version")
     shown.set_defaults(run=_version)
     return parser
+
+
+class _ShowVersion(argparse.Action):
+    """argparse's own action wants the line before anybody asks for it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        say(version_line())
+        parser.exit()
 
 
 def _version(_arguments: argparse.Namespace) -> int:
@@ -88,7 +92,8 @@ def _version(_arguments: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (by default the process's) name; returns the exit code."""
-    parsed = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed = build_parser(given[0] if given else "").parse_args(given)
     try:
         set_up_logging("warning")
         code = parsed.run(parsed)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tbbridge import limits
+from tbbridge.arrays import Float32s, Float64s, Int32s, Int64s, UInt8s
 from tbbridge.errors import InvalidItem
 from tbbridge.kinds import (
     Audio,
@@ -43,13 +44,8 @@ from tbbridge.names import (
     INT64_MIN,
     PROJECTOR_CONFIG,
     STATE_FOLDER,
-    Float32s,
-    Float64s,
-    Int32s,
-    Int64s,
     RunName,
     TagName,
-    UInt8s,
     check_shown_names,
     check_step,
     check_wall_time,

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NewType, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NewType
 
 from tbbridge import limits
 from tbbridge.errors import InvalidItem
 
-Int64s: TypeAlias = NDArray[np.int64]
-Float64s: TypeAlias = NDArray[np.float64]
-Float32s: TypeAlias = NDArray[np.float32]
-Int32s: TypeAlias = NDArray[np.int32]
-UInt8s: TypeAlias = NDArray[np.uint8]
+if TYPE_CHECKING:
+    from tbbridge.arrays import Float64s
 
 RunName = NewType("RunName", str)
 TagName = NewType("TagName", str)

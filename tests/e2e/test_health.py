@@ -46,6 +46,19 @@ def test_a_bridge_that_takes_points(bridge: str, how: str) -> None:
     assert asked == (0, f"tbbridge {version} at {bridge} takes points")
 
 
+@pytest.mark.parametrize("more", [{}, {"TBBRIDGE_TOKEN": TOKEN}], ids=["open", "token"])
+def test_a_health_check_is_light(bridge: str, more: dict[str, str]) -> None:
+    """A container runs it every fifteen seconds: numpy, httpx and protobuf took four fifths of its processor time."""
+    program = "import sys; from tbbridge.cli import main; code = main(['health']); print(*sys.modules); sys.exit(code)"
+    variables = environment(TBBRIDGE_PORT=bridge.rpartition(":")[2], **more)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=variables)
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.split()
+    assert "tbbridge.commands.health" in loaded
+    heavy = ("numpy", "httpx", "google", "pydantic", "fastapi", "rich", "asyncio", "importlib.metadata", "tbbridge.model")
+    assert [name for name in loaded if name.startswith(heavy)] == []
+
+
 def test_a_token_is_known_or_not_and_the_log_says_who_was_refused(logdir: Path) -> None:
     command = [TBBRIDGE, "serve", "--logdir", str(logdir), "--port", "0"]
     with Process(command, env=environment(TBBRIDGE_TOKENS=f"write:{TOKEN}")) as server:
@@ -110,8 +123,8 @@ def test_a_bridge_that_is_still_starting(logdir: Path) -> None:
 def test_nobody_there_and_the_folder_is_of_another_user(logdir: Path) -> None:
     # The code may be closed to another user, so all of it is loaded before this becomes one.
     program = """
-import os, sys
-import tbbridge.client.transport, tbbridge.pipeline.inspection, tbbridge.server.settings_file, tbbridge.server.tokens
+import encodings.idna, os, sys
+import tbbridge.commands.health, tbbridge.pipeline.inspection, tbbridge.server.settings_file, tbbridge.server.tokens
 from tbbridge.cli import main
 os.setuid(65534)
 sys.exit(main(["health"]))

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tbbridge.errors import InvalidItem
-from tbbridge.logs.lines import decode_record, encode_record, last_start, level_name, read_level, split_records, time_text
+from tbbridge.logs.levels import level_name, read_level
+from tbbridge.logs.lines import decode_record, encode_record, last_start, split_records, time_text
 from tbbridge.logs.names import generation_of, log_path
 from tbbridge.model import LogRecord, run_name
 

@@ -19,6 +19,8 @@ from tbbridge.errors import InvalidItem
 DEFAULT_PORT: Final = 6007
 DEFAULT_HOST: Final = "127.0.0.1"
 ENVIRONMENT_VARIABLE: Final = "TBBRIDGE_URL"
+# Where on the server everything is written to.
+WRITE_PATH: Final = "/api/v1/write"
 _LOGIN: Final = re.compile(r"^([^/]*//)?[^/]*@")
 
 

@@ -25,7 +25,7 @@ from tbbridge.convert.arrays import described
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import bucketize
-from tbbridge.logs.lines import read_level
+from tbbridge.logs.levels import read_level
 from tbbridge.model import (
     INT64_MAX,
     Buckets,

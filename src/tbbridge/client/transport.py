@@ -15,14 +15,13 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 from urllib.parse import unquote, urlencode, urlsplit
 
 import httpcore
 import httpx
 
-from tbbridge.client.address import Address
+from tbbridge.client.address import WRITE_PATH, Address
 from tbbridge.client.answers import PROTOBUF_TYPE, Answer
 from tbbridge.client.options import find_token
 from tbbridge.errors import InvalidItem
@@ -31,7 +30,6 @@ from tbbridge.errors import InvalidItem
 # the child with half a module. So they are loaded here, with the client.
 _LOADED_EARLY = (httpcore, encodings.idna)
 
-WRITE_PATH: Final = "/api/v1/write"
 # Reaching a host that is switched off should not use up the patience meant for a slow disk.
 _CONNECT_TIMEOUT_S = 5.0
 
@@ -133,17 +131,6 @@ def _proxy(address: Address) -> str | None:
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
-def _trusting(certificate: Path) -> ssl.SSLContext:
-    """TLS with whoever holds the key of `certificate`, and nobody else."""
-    try:
-        context = ssl.create_default_context(cafile=certificate)
-    except OSError as error:  # ssl's errors too
-        raise InvalidItem("certificate", f"the certificate {certificate} cannot be read: {error}", "certificate") from None
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be a root: itself is what is trusted
-    return context
-
-
 def _failed(error: Exception) -> TransportFailed:
     kind = type(error).__name__
     return TransportFailed(f"{kind}: {error}" if str(error) else kind)
@@ -219,12 +206,11 @@ class Reply:
 class Caller:
     """Any call to one server, made by one thread at a time. `timeout_s` is for each wait, not for a whole long answer."""
 
-    def __init__(self, address: Address, timeout_s: float, token: str | None = None, trusted: Path | None = None) -> None:
-        """`trusted`: the one certificate that is believed, whatever its name. Raises `InvalidItem` for one that is none."""
+    def __init__(self, address: Address, timeout_s: float, token: str | None = None) -> None:
         self.address = address
         self._token = find_token(token)
         self._timeout = httpx.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s)).as_dict()
-        tls = httpx.create_ssl_context(verify=address.url.startswith("https:")) if trusted is None else _trusting(trusted)
+        tls = httpx.create_ssl_context(verify=address.url.startswith("https:"))
         self._transport = httpx.HTTPTransport(verify=tls, proxy=_proxy(address))
 
     @property

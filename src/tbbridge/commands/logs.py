@@ -18,7 +18,8 @@ from typing import Final, TypedDict, cast
 from tbbridge import limits
 from tbbridge.commands.console import Commands, add_url_flag, complain, say
 from tbbridge.errors import InvalidItem, Rejected, Unavailable
-from tbbridge.logs.lines import escaped, level_name, read_level
+from tbbridge.logs.levels import level_name, read_level
+from tbbridge.logs.lines import escaped
 from tbbridge.model import run_name
 
 DESCRIPTION = """\

@@ -20,7 +20,7 @@ from tbbridge.client.address import find_address
 from tbbridge.compat.shared import shared_client
 from tbbridge.errors import InvalidItem
 from tbbridge.logs.fit import fitting_record
-from tbbridge.logs.lines import level_name, read_level
+from tbbridge.logs.levels import level_name, read_level
 
 _NUMBERED: Final = re.compile(r"(debug|info)([1-9])(fmt)?")
 _STREAMS: Final = {"out": "stdout", "stdout": "stdout", "err": "stderr", "stderr": "stderr"}

@@ -8,11 +8,11 @@ from typing import Final, SupportsIndex
 import numpy as np
 
 from tbbridge import limits
+from tbbridge.arrays import Float64s
 from tbbridge.convert.arrays import as_numbers, in_range
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.kinds import PrCurve
-from tbbridge.names import Float64s
 
 # tensorboard/plugins/pr_curve/summary.py: _MINIMUM_COUNT, which keeps 0 of 0 at 0.
 _MINIMUM_COUNT: Final = 1e-7

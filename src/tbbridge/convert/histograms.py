@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbbridge import limits
+from tbbridge.arrays import Float64s
 from tbbridge.convert.arrays import as_numbers, described
 from tbbridge.convert.numbers import as_float
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import bucketize
 from tbbridge.kinds import Buckets, Histogram
-from tbbridge.names import Float64s
 
 # HistogramProto as a dictionary: min, max, num, sum, sum_squares, bucket_limit, bucket.
 HistogramDict: TypeAlias = Mapping[str, float | Sequence[float] | NDArray[np.float64]]

@@ -18,13 +18,12 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from tbbridge import limits
+from tbbridge.arrays import Float32s, Float64s, Int64s, UInt8s
 from tbbridge.events import event_pb2 as pb
 from tbbridge.events.crc32c import Buffer
 from tbbridge.events.rows import PlainScalars, damaged_rows, is_worth_rows, plain_scalars
 from tbbridge.events.tfrecord import OVERHEAD_BYTES, Corrupt, End, Frame, Torn, read_frame
-from tbbridge.model import Float64s, Int64s
 
-Float32s: TypeAlias = NDArray[np.float32]
 Positions: TypeAlias = NDArray[np.int64]
 
 SCALARS: Final = "scalars"
@@ -336,7 +335,7 @@ class _Reading:
         return Chunk(scalars, self.summaries, self.plugins, *ends, self.shown, self.restarts)
 
 
-def _rows(buffer: Buffer | mmap.mmap, starts: Positions, record_bytes: int) -> NDArray[np.uint8]:
+def _rows(buffer: Buffer | mmap.mmap, starts: Positions, record_bytes: int) -> UInt8s:
     """The records at `starts` as rows; a view if they stand behind each other."""
     first = int(starts[0])
     if int(starts[-1]) - first == record_bytes * (len(starts) - 1):

@@ -17,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbbridge import limits
+from tbbridge.arrays import Float32s, Float64s, Int64s, UInt8s
 from tbbridge.events.crc32c import crc32c, effect_table, mask_rows
 from tbbridge.events.scalars import STEP, WALL_TIME, around_tag
 from tbbridge.events.tfrecord import FOOTER_BYTES, HEADER_BYTES, OVERHEAD_BYTES, frame_header
-from tbbridge.model import Float64s, Int64s
 
-UInt8s: TypeAlias = NDArray[np.uint8]
-Float32s: TypeAlias = NDArray[np.float32]
 Booleans: TypeAlias = NDArray[np.bool_]
 Positions: TypeAlias = NDArray[np.intp]
 

@@ -24,14 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbbridge import limits
+from tbbridge.arrays import Float32s, Float64s, Int64s, UInt8s
 from tbbridge.events import event_pb2 as pb
 from tbbridge.events.crc32c import UInt32s, crc32c, effect_table, mask_rows, masked
 from tbbridge.events.tfrecord import FOOTER_BYTES, HEADER_BYTES, frame, frame_header
-from tbbridge.model import Float64s, Int64s, ScalarColumns, join_columns
+from tbbridge.model import ScalarColumns, join_columns
 
-UInt8s: TypeAlias = NDArray[np.uint8]
 UInt64s: TypeAlias = NDArray[np.uint64]
-Float32s: TypeAlias = NDArray[np.float32]
 Positions: TypeAlias = NDArray[np.intp]
 Rows: TypeAlias = NDArray[np.void]
 

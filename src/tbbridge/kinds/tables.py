@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 
 from tbbridge import limits
+from tbbridge.arrays import Float32s, Float64s, Int32s, UInt8s
 from tbbridge.errors import InvalidItem
 from tbbridge.kinds.shared import Shared, check_summary
 from tbbridge.media import read_picture
-from tbbridge.names import Float32s, Float64s, Int32s, TagName, UInt8s, utf8_length
+from tbbridge.names import TagName, utf8_length
 
 # What TensorBoard's file holds of a number in a table.
 _FLOAT32_MAX: Final = float(np.finfo(np.float32).max)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tbbridge import limits
+from tbbridge.arrays import Float64s
 from tbbridge.errors import InvalidItem
 from tbbridge.kinds.shared import check_summary
-from tbbridge.names import Float64s, TagName, utf8_length
+from tbbridge.names import TagName, utf8_length
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,10 @@ from typing import Final
 
 import numpy as np
 
-from tbbridge import limits
-from tbbridge.errors import InvalidItem
+from tbbridge.logs.levels import LEVELS, level_name
 from tbbridge.model import LogRecord
 
-# Level by level as in Python's logging; numbers between have the name of the one below and the difference: DEBUG3 is 13.
-_LEVELS: Final = {"CRITICAL": 50, "ERROR": 40, "WARNING": 30, "INFO": 20, "DEBUG": 10, "NOTSET": 0}
-_ALIASES: Final = {"WARN": "WARNING", "FATAL": "CRITICAL"}
-_LEVEL_WIDTH: Final = max(map(len, _LEVELS))
+_LEVEL_WIDTH: Final = max(map(len, LEVELS))
 
 _HEAD: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6})Z ([A-Z]+)(\d{0,3}) +([^ \n]+) ")
 _MICROSECONDS: Final = 1_000_000
@@ -36,25 +32,6 @@ _SPECIAL: Final = re.compile(rf"[\\{_CONTROL}]")
 # A row of backslashes is taken whole, so that a long one costs no more than its length.
 _TO_ESCAPE: Final = re.compile(rf"(\\+)(?:([{_CONTROL}])|(?=({_CODE})))?|([{_CONTROL}])")
 _ESCAPED: Final = re.compile(rf"(\\+)({_CODE})?")
-
-
-def level_name(level: int) -> str:
-    """The name of a level: INFO, DEBUG3, CRITICAL5."""
-    name, base = next((name, base) for name, base in _LEVELS.items() if level >= base)
-    return name if level == base else f"{name}{level - base}"
-
-
-def read_level(text: str) -> int:
-    """The level that a name (in any case) or a number says. Raises `InvalidItem`."""
-    found = re.fullmatch(r"([A-Z]*)([0-9]{0,3})", text.strip().upper())
-    if found is not None and (found[1] or found[2]):
-        name = _ALIASES.get(found[1], found[1])
-        if name in _LEVELS or not name:
-            level = _LEVELS.get(name, 0) + int(found[2] or 0)
-            if level <= limits.LOG_LEVEL_MAX:
-                return level
-    message = f"{text[:40]!a} is no level; give debug, info, warning, error, critical, debug3 or a number up to"
-    raise InvalidItem("level", f"{message} {limits.LOG_LEVEL_MAX}", "level")
 
 
 def time_text(wall_time: float) -> str:
@@ -110,7 +87,7 @@ def decode_record(lines: bytes) -> LogRecord | None:
         return None
     try:
         time, name, above, logger = (part.decode() for part in head.groups())
-        level = _LEVELS[name] + int(above or 0)
+        level = LEVELS[name] + int(above or 0)
         wall_time = int(np.datetime64(time, "us").astype(np.int64)) / _MICROSECONDS
         message = _unescaped(lines[head.end() : -1].decode(errors="replace").replace("\n\t", "\n"))
         shown = "" if logger == "-" else logger.replace("%2D", "-").replace("%20", " ").replace("%25", "%")

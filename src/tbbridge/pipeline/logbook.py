@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from tbbridge import limits
-from tbbridge.logs.lines import encode_record, level_name
+from tbbridge.logs.levels import level_name
+from tbbridge.logs.lines import encode_record
 from tbbridge.logs.names import log_path
 from tbbridge.model import Batch, LogRecord, RunBatch, RunName, TagName, Text, tag_name
 from tbbridge.pipeline.kind import Kind, kind_of

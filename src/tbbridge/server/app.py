@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tbbridge import limits
 from tbbridge.errors import InvalidQuery, ItemError, TBBridgeError
-from tbbridge.logs.lines import read_level
+from tbbridge.logs.levels import read_level
 from tbbridge.pipeline.door import Door
 from tbbridge.pipeline.logbook import LogSettings
 from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from tbbridge import limits
 from tbbridge.errors import InvalidItem, InvalidSetting
 from tbbridge.groups import Groups
-from tbbridge.logs.lines import read_level
+from tbbridge.logs.levels import read_level
 
 T = TypeVar("T")
 

@@ -24,7 +24,8 @@ from typing_extensions import TypedDict
 
 from tbbridge import errors, limits
 from tbbridge.errors import InvalidItem, InvalidQuery, ItemError, NotFound, QueueFull
-from tbbridge.logs.lines import read_level, time_text
+from tbbridge.logs.levels import read_level
+from tbbridge.logs.lines import time_text
 from tbbridge.model import LogRecord, RunName, run_name
 from tbbridge.server.bodies import SenderGone
 from tbbridge.server.openapi import component, responses
