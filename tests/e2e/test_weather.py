@@ -89,6 +89,42 @@ def test_an_exception_in_the_training_loop_fails_the_run(bridge: str, spools: Pa
     assert status_of(bridge) == "failed"
 
 
+LOGGED = """
+import sys, tbbridge
+run = tbbridge.Client(flush_interval_s=0.05).run("job")
+run.add_scalar("position", 0, 0)
+def train():
+    {train}
+{end}
+"""
+# What a program without a `with` block does in its training and at its end, its exit code, and how its run is listed then.
+ENDS = {
+    "ends": ("pass", "train()", 0, "finished"),
+    "sys.exit()": ("sys.exit()", "train()", 0, "finished"),
+    "sys.exit(0)": ("return 0", "sys.exit(train())", 0, "finished"),
+    "sys.exit(4)": ("return 4", "sys.exit(train())", 4, "failed"),
+    "sys.exit(4) deep inside": ("sys.exit(4)", "try: train()\nfinally: run.log('bye')", 4, "failed"),
+    "sys.exit of a text": ("sys.exit('no such data')", "train()", 1, "failed"),
+    "a wrong argument": ("import argparse; argparse.ArgumentParser().error('bad')", "train()", 2, "failed"),
+    "sys.exit(4) that is caught": ("sys.exit(4)", "try: train()\nexcept SystemExit: pass", 0, "finished"),
+    "sys.exit(4) that is caught and kept": ("sys.exit(4)", "try: train()\nexcept SystemExit as e: kept = e", 0, "finished"),
+    "sys.exit(4) of a thread": ("sys.exit(4)", "import threading; threading.Thread(target=train).start()", 0, "finished"),
+    "an exception": ("1 / 0", "train()", 1, "failed"),
+    "sys.exit(0) in a with block": ("sys.exit(0)", "with run: train()", 0, "finished"),
+    "sys.exit(4) in a with block": ("sys.exit(4)", "with run: train()", 4, "failed"),
+}
+
+
+@pytest.mark.parametrize(("train", "end", "code", "status"), ENDS.values(), ids=ENDS.keys())
+def test_how_a_program_ended_is_how_its_run_is(bridge: str, spools: Path, train: str, end: str, code: int, status: str) -> None:
+    program = LOGGED.format(train=train, end=end)
+    variables = environment(TBBRIDGE_URL=bridge, TBBRIDGE_SPOOL_DIR=str(spools))
+    done = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert (status_of(bridge), positions(bridge)) == (status, [0])
+    assert "ignored" not in done.stderr
+
+
 def test_an_offline_job_is_synced_while_it_runs_and_after_it_was_killed(bridge: str, spools: Path) -> None:
     with job(spools, bridge, 100_000, TBBRIDGE_MODE="offline") as running:
         until(lambda: list(spools.glob("*.spool")), "the job spools")

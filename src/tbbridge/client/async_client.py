@@ -9,6 +9,7 @@ from typing import Self
 
 from tbbridge import limits
 from tbbridge.client.base import BaseClient
+from tbbridge.client.endings import status_after
 from tbbridge.client.remote import GroupEntry
 from tbbridge.client.task_sender import TaskSender
 from tbbridge.model import RunStatus
@@ -56,4 +57,4 @@ class AsyncClient(BaseClient[TaskSender]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close(limits.CLIENT_CLOSE_TIMEOUT_S, RunStatus.FINISHED if error is None else RunStatus.FAILED)
+        await self._close(limits.CLIENT_CLOSE_TIMEOUT_S, status_after(error))

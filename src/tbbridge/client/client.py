@@ -8,6 +8,7 @@ from typing import Self
 
 from tbbridge import limits
 from tbbridge.client.base import BaseClient
+from tbbridge.client.endings import status_after
 from tbbridge.client.remote import GroupEntry
 from tbbridge.client.thread_sender import ThreadSender
 from tbbridge.model import RunStatus
@@ -85,4 +86,4 @@ class Client(BaseClient[ThreadSender]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._close(limits.CLIENT_CLOSE_TIMEOUT_S, RunStatus.FINISHED if error is None else RunStatus.FAILED)
+        self._close(limits.CLIENT_CLOSE_TIMEOUT_S, status_after(error))

@@ -2,7 +2,7 @@
 
 At exit each drains, all within one bound. SIGTERM, by which Slurm and others announce the end, would end the process without
 a word: where nobody else handles it, points are put in the spool, sent as at exit, and then the process ends by it as before.
-In a forked child each starts afresh: what waited is the parent's to send.
+In a forked child each starts afresh: what waited is the parent's to send. How a program ended is endings.py's to know.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import multiprocessing
 import multiprocessing.util
 import os
 import signal
-import sys
 import threading
 import time
 import weakref
@@ -20,6 +19,7 @@ from types import FrameType
 from typing import Final, Protocol
 
 from tbbridge import limits
+from tbbridge.client.endings import status_now, watch_for_exit
 from tbbridge.model import RunStatus
 
 # What the thread that drains after a signal may take beyond the time for draining itself.
@@ -68,6 +68,7 @@ def activate(sender: Sender) -> None:
     """From now on the interpreter does not end without `sender.drain_at_exit`."""
     _registry.active.add(sender)
     _watch_for_sigterm()
+    watch_for_exit()
     if multiprocessing.parent_process() is not None and _registry.pid_at_exit_of != os.getpid():
         # A forked worker of multiprocessing leaves by os._exit: it runs these finalizers, and no atexit.
         _registry.pid_at_exit_of = os.getpid()
@@ -81,13 +82,6 @@ def retire(sender: Sender) -> None:
 
 def _at_exit() -> None:
     _drain_all(time.monotonic() + limits.CLIENT_CLOSE_TIMEOUT_S, status_now(), is_main_stopped=False)
-
-
-def status_now() -> RunStatus:
-    """How a program ends that ends now: failed by an exception that nobody caught, as far as can be known, or well."""
-    error = sys.exception() or (None if hasattr(sys, "ps1") else getattr(sys, "last_value", None))
-    ended_well = error is None or (isinstance(error, SystemExit) and not error.code)
-    return RunStatus.FINISHED if ended_well else RunStatus.FAILED
 
 
 def _drain_all(deadline: float, status: RunStatus, *, is_main_stopped: bool) -> None:

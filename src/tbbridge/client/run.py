@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from tbbridge import limits
 from tbbridge.client.backlog import Backlog, Note, Point
+from tbbridge.client.endings import status_after
 from tbbridge.client.kinds import KindCalls
 from tbbridge.client.values import HistogramDict, Number, Step, as_array, as_buckets, as_float, as_step, as_wall_time
 from tbbridge.convert.arrays import described
@@ -261,7 +262,7 @@ class Run(KindCalls):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.finish(RunStatus.FINISHED if error is None else RunStatus.FAILED)
+        self.finish(status_after(error))
 
     async def __aenter__(self) -> Self:
         return self
@@ -269,7 +270,7 @@ class Run(KindCalls):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.finish(RunStatus.FINISHED if error is None else RunStatus.FAILED)
+        self.finish(status_after(error))
 
     def __del__(self) -> None:
         if getattr(self, "_lock", None) is not None:  # absent if the constructor refused its arguments

@@ -15,6 +15,7 @@ import time
 from tbbridge import limits
 from tbbridge.client import lifecycle
 from tbbridge.client.backlog import Mark
+from tbbridge.client.endings import status_now
 from tbbridge.client.outbox import Outbox, Pause
 from tbbridge.client.overflow import Sending
 from tbbridge.client.thread_sender import send_all
@@ -175,7 +176,7 @@ class TaskSender:
                     is_last = self._ending
                     self._hurry = False
                     if is_last:
-                        self._outbox.end_runs(lifecycle.status_now())
+                        self._outbox.end_runs(status_now())
                     self._outbox.all_due()
                     await self._send_due(transport)
                     if is_last:

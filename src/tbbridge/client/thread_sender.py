@@ -17,6 +17,7 @@ from collections.abc import Callable
 from tbbridge import limits
 from tbbridge.client import lifecycle
 from tbbridge.client.backlog import Mark
+from tbbridge.client.endings import status_now
 from tbbridge.client.outbox import Outbox, Pause
 from tbbridge.client.overflow import Sending
 from tbbridge.client.transport import Endpoint, Transport, TransportFailed
@@ -205,7 +206,7 @@ class ThreadSender:
                     is_last = self._ending
                     self._hurry = False
                     if is_last:
-                        self._outbox.end_runs(lifecycle.status_now())
+                        self._outbox.end_runs(status_now())
                     self._outbox.all_due()
                     self._send_due(transport)
                     if is_last or self._abandoned:

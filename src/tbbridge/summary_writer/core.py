@@ -20,12 +20,13 @@ from typing import Any, Final, Protocol, Self, TypeAlias
 from numpy.typing import NDArray
 
 from tbbridge.client.backlog import Note, Point
+from tbbridge.client.endings import status_after
 from tbbridge.client.values import Number, Step, as_float, as_step, as_wall_time
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
 from tbbridge.events.histograms import Binned
 from tbbridge.kinds import Buckets, Summary
-from tbbridge.model import INT64_MAX, INT64_MIN, RunName, TagName
+from tbbridge.model import INT64_MAX, INT64_MIN, RunName, RunStatus, TagName
 from tbbridge.names import check_shown_names, check_step
 from tbbridge.summary_writer.export import ScalarExport
 from tbbridge.summary_writer.place import find_place
@@ -315,7 +316,7 @@ class Core:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is not None and not self._is_closed:
+        if status_after(error) is RunStatus.FAILED and not self._is_closed:
             self._close(self._destination.fail)
         self.close()
 
