@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import itertools
 import os
 import re
 import subprocess
@@ -22,7 +23,7 @@ from tbbridge import cli
 from tbbridge.commands import console
 from tbbridge.server.settings import SETTINGS
 
-COMMANDS = (*cli.HOMES, "version")
+COMMANDS = (*itertools.chain.from_iterable(cli.MODULES.values()), "version")
 
 
 @pytest.fixture(autouse=True)
@@ -61,17 +62,17 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert re.search(rf"^ +{command} ", out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("home", sorted(set(cli.HOMES.values())))
-def test_a_command_is_found_in_the_module_that_is_said_to_have_it(home: str) -> None:
+@pytest.mark.parametrize(("module", "names"), cli.MODULES.items(), ids=cli.MODULES.keys())
+def test_a_module_has_the_commands_that_it_is_loaded_for(module: str, names: tuple[str, ...]) -> None:
     commands = argparse.ArgumentParser().add_subparsers()
-    importlib.import_module(f"tbbridge.commands.{home}").add_command(commands)
-    assert list(commands.choices) == [command for command in cli.HOMES if cli.HOMES[command] == home]
+    importlib.import_module(f"tbbridge.commands.{module}").add_command(commands)
+    assert tuple(commands.choices) == names
 
 
 def test_no_module_with_commands_is_forgotten() -> None:
     folder = Path(console.__file__).parent
     found = {path.stem for path in folder.glob("*.py") if "def add_command(" in path.read_text(encoding="utf-8")}
-    assert found == set(cli.HOMES.values())
+    assert found == set(cli.MODULES)
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])

@@ -16,30 +16,24 @@ from typing import Any, Final
 from tbbridge.commands.console import complain, say, set_up_logging
 from tbbridge.errors import InvalidSetting, TBBridgeError
 
-# The module of `tbbridge.commands` that each command is in, in the order in which the help shows them. Only the one that is
-# called is loaded: `tbbridge health`, which containers run every few seconds, has no use for what others draw tables with.
-HOMES: Final = {
-    "up": "up",
-    "serve": "serve",
-    "send": "send",
-    "sync": "sync",
-    "demo": "demo",
-    "runs": "runs",
-    "show": "runs",
-    "read": "runs",
-    "delete": "runs",
-    "rename": "runs",
-    "archive": "archives",
-    "restore": "archives",
-    "export": "archives",
-    "import": "import_folder",
-    "logs": "logs",
-    "watch": "watch",
-    "check": "check",
-    "doctor": "doctor",
-    "health": "health",
-    "groups": "groups",
-    "token": "token",
+# The modules of `tbbridge.commands` and the commands of each, in the order in which the help shows them. Only the module of the
+# command is loaded: `tbbridge health`, which containers run every few seconds, has no use for what others draw tables with.
+MODULES: Final = {
+    "up": ("up",),
+    "serve": ("serve",),
+    "send": ("send",),
+    "sync": ("sync",),
+    "demo": ("demo",),
+    "runs": ("runs", "show", "read", "delete", "rename"),
+    "archives": ("archive", "restore", "export"),
+    "import_folder": ("import",),
+    "logs": ("logs",),
+    "watch": ("watch",),
+    "check": ("check",),
+    "doctor": ("doctor",),
+    "health": ("health",),
+    "groups": ("groups",),
+    "token": ("token",),
 }
 
 DESCRIPTION = """\
@@ -70,8 +64,8 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tbbridge", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show program's version number and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for home in [HOMES[command]] if command in HOMES else dict.fromkeys(HOMES.values()):
-        import_module(f"tbbridge.commands.{home}").add_command(commands)
+    for module in [module for module, names in MODULES.items() if command in names] or MODULES:
+        import_module(f"tbbridge.commands.{module}").add_command(commands)
     shown = commands.add_parser("version", help="print the version")
     shown.set_defaults(run=_version)
     return parser
