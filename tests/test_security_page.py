@@ -14,7 +14,7 @@ from tbbridge.server.settings import SETTINGS
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "SECURITY.md").read_text()
 ROWS = [line.strip("|").split("|") for line in PAGE.split("\n## Limits")[1].splitlines() if line.startswith("| ")][1:]
-CODE = (ROOT / "src" / "tbbridge" / "server" / "connections.py").read_text()
+CODE = "".join((ROOT / "src" / "tbbridge" / "server" / name).read_text() for name in ("connections.py", "protocols.py"))
 # How a number of limits.py is written where no setting has it.
 NUMBERS = {
     "requests in all": f"{limits.REQUESTS_MAX:,}",

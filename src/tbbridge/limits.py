@@ -238,6 +238,12 @@ DENIALS_LOG_S: Final = 60.0
 # Requests under way in all; a write beyond them gets 429 at once. A thousand clients that flush in the same moment fit, and
 # each is answered within a fifth of a second: a small one costs about 0.1 ms.
 REQUESTS_MAX: Final = 1024
+# The same once writes have been refused for longer than a burst takes, without a pause as long as a slow disk's group commit:
+# then those under way are a queue that stands, and all they get from being many is to wait for each other. More than this many
+# make nothing quicker (throughput peaks here), and with 1,024 each waits four times as long.
+REQUESTS_STANDING_MAX: Final = 256
+OVERLOAD_BURST_S: Final = 1.0
+OVERLOAD_PAUSE_S: Final = 0.25
 # Open connections, in all and from one address (an IPv6 network of /64 counts as one). An idle one costs about 13 KiB, so all
 # of them 52 MiB; a thousand clients behind one router fit, and no address alone can keep all others out.
 CONNECTIONS_MAX: Final = 4096

@@ -18,7 +18,8 @@ from tbbridge.model import Batch
 from tbbridge.pipeline.door import Receipt
 from tbbridge.pipeline.pipeline import Pipeline
 from tbbridge.server.app import build_app, open_pipeline
-from tbbridge.server.connections import Connections, protocol_class
+from tbbridge.server.connections import Connections
+from tbbridge.server.protocols import protocol_class
 from tbbridge.server.settings import ServerSettings
 
 

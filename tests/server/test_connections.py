@@ -21,9 +21,10 @@ import uvicorn
 
 from tbbridge import limits
 from tbbridge.errors import TooManyRequests
-from tbbridge.server import connections as connections_module
+from tbbridge.server import protocols as protocols_module
 from tbbridge.server import serve as serve_module
-from tbbridge.server.connections import Connections, RequestsUnderWay, client_of, protocol_class
+from tbbridge.server.connections import Connections, RequestsUnderWay, client_of
+from tbbridge.server.protocols import protocol_class
 from tbbridge.server.serve import bind, serve, with_descriptors
 from tbbridge.server.settings import ServerSettings
 
@@ -49,7 +50,7 @@ async def app(scope, receive, send):
 @pytest.fixture(params=["httptools", "h11"])
 def parser(request, monkeypatch):
     if request.param == "h11":
-        monkeypatch.setattr(connections_module.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(protocols_module.importlib.util, "find_spec", lambda name: None)
     elif importlib.util.find_spec("httptools") is None:
         pytest.fail("the dev extra has httptools")
     return request.param

@@ -26,7 +26,8 @@ from tbbridge import limits
 from tbbridge.errors import CannotListen
 from tbbridge.server import memory
 from tbbridge.server.app import REQUESTS_SHARE, build_app
-from tbbridge.server.connections import Connections, protocol_class
+from tbbridge.server.connections import Connections
+from tbbridge.server.protocols import protocol_class
 from tbbridge.server.service import Service
 from tbbridge.server.settings import ServerSettings
 from tbbridge.server.tls import Certificate
