@@ -15,10 +15,10 @@ from typing import BinaryIO
 
 from tbbridge import limits
 from tbbridge.client import bodies, spool
-from tbbridge.client.answers import Later, Refused, Smaller, Stored, Verdict, backoff_s, judge
+from tbbridge.client.answers import Refused, Smaller, Stored
+from tbbridge.client.patience import post_patiently
 from tbbridge.client.spool import Damage
-from tbbridge.client.transport import Transport, TransportFailed
-from tbbridge.errors import Rejected, Unavailable
+from tbbridge.client.transport import Transport
 
 
 @dataclass(slots=True)
@@ -97,7 +97,8 @@ class Upload:
         outcome.is_removed = True
 
     def _deliver(self, raw: bytes, outcome: Outcome) -> None:
-        verdict = self._ask(raw)
+        hint = "; the same command goes on from here"
+        verdict = post_patiently(self._transport, self._shown, raw, self._patience_s, hint=hint, sleep=self._sleep)
         count = bodies.count_values(raw)
         if isinstance(verdict, Smaller):
             halves = bodies.halves(raw)
@@ -118,30 +119,3 @@ class Upload:
         if isinstance(verdict, Refused) and verdict.errors:
             reason = f"{verdict.errors[0].path}: {verdict.errors[0].message}"
         outcome.problems.append(f"{self._shown} refused {count} points: {reason}")
-
-    def _ask(self, raw: bytes) -> Verdict:
-        """What the server says in the end."""
-        deadline = time.monotonic() + self._patience_s
-        tries = 0
-        while True:
-            tries += 1
-            pause_s: float | None = None
-            try:
-                verdict = judge(self._transport.post(raw), time.time())
-            except TransportFailed as error:
-                reason = f"no answer from {self._shown} ({error}); is a bridge running there? `tbbridge up` starts one"
-            else:
-                if not isinstance(verdict, Later):
-                    return verdict
-                reason = f"{self._shown} says: {verdict.reason}"
-                if verdict.is_denied:
-                    advice = ". Set TBBRIDGE_TOKEN to a token that may write" if verdict.status in (401, 403) else ""
-                    raise Rejected(f"{reason}{advice}", status=verdict.status)
-                if verdict.is_odd and tries >= limits.CLIENT_ODD_ANSWERS_MAX:
-                    return Refused(verdict.status, verdict.reason)
-                pause_s = verdict.after_s
-            pause_s = backoff_s(tries) if pause_s is None else pause_s
-            if time.monotonic() + pause_s > deadline:
-                again = "the same command goes on from here"
-                raise Unavailable(f"{reason}; gave up after {tries} tries in {self._patience_s:g} s; {again}")
-            self._sleep(pause_s)

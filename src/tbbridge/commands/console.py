@@ -17,7 +17,8 @@ from typing import Final, TypeAlias
 
 from tbbridge.client.address import DEFAULT_HOST, DEFAULT_PORT, ENVIRONMENT_VARIABLE, from_environment
 from tbbridge.commands.log_formats import FORMATS
-from tbbridge.errors import CommandFailed
+from tbbridge.errors import CommandFailed, InvalidItem
+from tbbridge.names import RunName, run_name
 
 # What ArgumentParser.add_subparsers returns; argparse has no public name for it.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -70,6 +71,14 @@ def positive_seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
     return seconds
+
+
+def run_argument(text: str) -> RunName:
+    """A run's name as it was typed. Raises `ArgumentTypeError`."""
+    try:
+        return run_name(text)
+    except InvalidItem as error:
+        raise argparse.ArgumentTypeError(error.message) from None
 
 
 # What the bridge cannot do without. Its extra also brings uvloop and httptools, which only make it faster, and rich.

@@ -16,11 +16,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypedDict, cast
 
 from tbbridge import limits
-from tbbridge.commands.console import Commands, add_url_flag, complain, say
+from tbbridge.commands.console import Commands, add_url_flag, complain, run_argument, say
 from tbbridge.errors import InvalidItem, Rejected, Unavailable
 from tbbridge.logs.levels import level_name, read_level
 from tbbridge.logs.lines import escaped
-from tbbridge.model import run_name
 
 DESCRIPTION = """\
 Print the newest records of a run's log, oldest first, and with -f those that come, until Ctrl-C.
@@ -62,7 +61,7 @@ def add_command(commands: Commands) -> None:
     """Add `logs` to the command line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = commands.add_parser("logs", help="print or follow the log of a run", description=DESCRIPTION, formatter_class=raw)
-    parser.add_argument("run_name", metavar="RUN", type=_run)
+    parser.add_argument("run_name", metavar="RUN", type=run_argument)
     parser.add_argument("-f", "--follow", action="store_true", help="go on with records as they come")
     parser.add_argument(
         "-n",
@@ -84,13 +83,6 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--json", action="store_true", help="a line of JSON for each record")
     add_url_flag(parser)
     parser.set_defaults(run=run)
-
-
-def _run(text: str) -> str:
-    try:
-        return run_name(text)
-    except InvalidItem as error:
-        raise argparse.ArgumentTypeError(error.message) from None
 
 
 def _count(text: str) -> int | None:

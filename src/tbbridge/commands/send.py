@@ -7,15 +7,15 @@ repeat free. Needs no server packages.
 from __future__ import annotations
 
 import argparse
-import time
+import contextlib
 import uuid
 from typing import Final
 
 import numpy as np
 
-from tbbridge.commands.console import Commands, add_url_flag, positive_seconds
+from tbbridge.commands.console import Commands, add_url_flag, positive_seconds, run_argument
 from tbbridge.errors import CommandFailed, InvalidItem
-from tbbridge.model import INT64_MAX, INT64_MIN, Batch, RunBatch, RunName, ScalarColumns, join_columns, run_name, tag_name
+from tbbridge.model import INT64_MAX, INT64_MIN, Batch, RunBatch, ScalarColumns, join_columns, tag_name
 
 DEFAULT_TIMEOUT_S: Final = 10.0
 
@@ -34,7 +34,9 @@ def add_command(commands: Commands) -> None:
     """Add `send` to the command line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = commands.add_parser("send", help="send points from a shell script", description=DESCRIPTION, formatter_class=raw)
-    parser.add_argument("run_name", metavar="RUN", type=_run, help="the run: a folder below the log folder, / makes levels")
+    parser.add_argument(
+        "run_name", metavar="RUN", type=run_argument, help="the run: a folder below the log folder, / makes levels"
+    )
     parser.add_argument("points", metavar="TAG=VALUE", type=_point, nargs="+", help="a number, nan, inf or -inf")
     parser.add_argument("--step", type=_step, metavar="N", help="the step of all of them (default: the tag's last one + 1)")
     parser.add_argument(
@@ -46,13 +48,6 @@ def add_command(commands: Commands) -> None:
     )
     add_url_flag(parser)
     parser.set_defaults(run=run)
-
-
-def _run(text: str) -> RunName:
-    try:
-        return run_name(text)
-    except InvalidItem as error:
-        raise argparse.ArgumentTypeError(error.message) from None
 
 
 def _point(text: str) -> tuple[str, float]:
@@ -85,38 +80,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def deliver(run: RunBatch, url: str, timeout_s: float) -> None:
-    """Return when the bridge at `url` has `run` on its disk; raise `CommandFailed` if it refuses or the time is up."""
+    """Return when the bridge at `url` has `run` on its disk. Raises `CommandFailed` or `Rejected` if it refuses, or
+    `Unavailable` if the time is up.
+    """
     # Only here: httpx takes longer to import than the rest of the command.
     from tbbridge.client.address import find_address
-    from tbbridge.client.answers import Later, Stored, backoff_s, judge
-    from tbbridge.client.transport import Endpoint, TransportFailed
+    from tbbridge.client.answers import Stored
+    from tbbridge.client.patience import post_patiently
+    from tbbridge.client.transport import Endpoint
     from tbbridge.wire.protobuf_v1 import encode_batch
 
     address = find_address(url)
     body = encode_batch(Batch((run,), writer=f"send-{uuid.uuid4().hex}", seq=1))
-    deadline = time.monotonic() + timeout_s
-    transport = Endpoint(address, ack="journaled", timeout_s=timeout_s, compress=False).open()
-    tries = 0
-    try:
-        while True:
-            tries += 1
-            pause_s: float | None = None
-            try:
-                verdict = judge(transport.post(body), time.time())
-            except TransportFailed as error:
-                reason = f"no answer from {address.shown} ({error}); is a bridge running there? `tbbridge up` starts one"
-            else:
-                if isinstance(verdict, Stored) and not verdict.rejected:
-                    return
-                if isinstance(verdict, Stored):
-                    raise CommandFailed(f"{address.shown} refused: {verdict.rejected[0].message}")
-                reason = f"{address.shown} says: {verdict.reason}"
-                if not isinstance(verdict, Later) or verdict.is_denied:
-                    raise CommandFailed(reason)
-                pause_s = verdict.after_s
-            pause_s = backoff_s(tries) if pause_s is None else pause_s
-            if time.monotonic() + pause_s > deadline:
-                raise CommandFailed(f"{reason}; gave up after {tries} tries in {timeout_s:g} s")
-            time.sleep(pause_s)
-    finally:
-        transport.close()
+    with contextlib.closing(Endpoint(address, ack="journaled", timeout_s=timeout_s, compress=False).open()) as transport:
+        verdict = post_patiently(transport, address.shown, body, timeout_s)
+    if not isinstance(verdict, Stored):
+        raise CommandFailed(f"{address.shown} says: {verdict.reason}")
+    if verdict.rejected:
+        raise CommandFailed(f"{address.shown} refused: {verdict.rejected[0].message}")

@@ -16,10 +16,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from tbbridge.client.live import LiveEvent
-from tbbridge.commands.console import Commands, add_url_flag, complain, require_rich, say
+from tbbridge.commands.console import Commands, add_url_flag, complain, require_rich, run_argument, say
 from tbbridge.commands.tables import printable
-from tbbridge.errors import InvalidItem, Rejected, Unavailable
-from tbbridge.model import run_name
+from tbbridge.errors import Rejected, Unavailable
 
 if TYPE_CHECKING:
     from tbbridge.client.remote import Columns, Remote
@@ -79,19 +78,12 @@ def add_command(commands: Commands) -> None:
     """Add `watch` to the command line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = commands.add_parser("watch", help="watch a run while it goes on", description=DESCRIPTION, formatter_class=raw)
-    parser.add_argument("run_name", metavar="RUN", type=_run)
+    parser.add_argument("run_name", metavar="RUN", type=run_argument)
     parser.add_argument("--tag", metavar="TAG", action="append", default=[], help="only this tag; repeat it for several")
     parser.add_argument("--until-end", action="store_true", help="return when the run has finished (0) or failed (1)")
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each point, also on a terminal")
     add_url_flag(parser)
     parser.set_defaults(run=run)
-
-
-def _run(text: str) -> str:
-    try:
-        return run_name(text)
-    except InvalidItem as error:
-        raise argparse.ArgumentTypeError(error.message) from None
 
 
 def run(arguments: argparse.Namespace) -> int:

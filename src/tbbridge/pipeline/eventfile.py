@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import stat
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tbbridge import disk, layout, limits
 from tbbridge.errors import InvalidItem
 from tbbridge.model import EMBEDDINGS_FOLDER, PROJECTOR_CONFIG, RunName
 from tbbridge.pipeline.ledger import Opening, Run
+from tbbridge.pipeline.openfiles import OpenFile, OpenFiles
 from tbbridge.pipeline.publish import Write
 from tbbridge.pipeline.veils import Veils
 
@@ -28,13 +28,9 @@ log = logging.getLogger(__name__)
 _CONVENTIONAL = re.compile(r"events\.out\.tfevents\.(\d{10})\.")
 
 
-@dataclass(slots=True)
-class _Open:
+@dataclass(slots=True, kw_only=True)
+class _Open(OpenFile):
     file: str
-    path: Path
-    fd: int
-    place: str | None  # what the system calls the file; None where it does not tell
-    synced: bool = True
 
     def is_in_place(self) -> bool:
         """True if the file is still under its name: not deleted, moved or replaced."""
@@ -48,21 +44,14 @@ class _Open:
             return False
 
 
-class EventFiles:
+class EventFiles(OpenFiles[str, _Open]):
     """The event files below one log folder; those of veiled runs are under their veils."""
 
     def __init__(self, logdir: Path, veils: Veils, *, open_files_max: int) -> None:
+        super().__init__(open_files_max)
         self._logdir = logdir
         self._veils = veils
         self._real_logdir = Path(os.path.realpath(logdir))
-        self._open_files_max = open_files_max
-        self._open: OrderedDict[str, _Open] = OrderedDict()  # by run, least recently used first
-        self._unsynced: set[Path] = set()
-        self._unsynced_folders: set[Path] = set()
-
-    def __len__(self) -> int:
-        """How many are open."""
-        return len(self._open)
 
     def folder(self, run: str) -> Path:
         """Where what belongs to the run is: its own folder, or its veil."""
@@ -204,20 +193,15 @@ class EventFiles:
                         "run %r: %d acknowledged bytes are not written: %s", run.name, len(data), describe(error)
                     )
                 return
-        self._open.move_to_end(run.name)
-        disk.write_all(entry.fd, data, offset)
-        if entry.synced:
-            entry.synced = False
-            self._unsynced.add(entry.path)
+        self._put(run.name, entry, offset, data)
 
     def _open_file(self, run: Run, *, create: bool) -> _Open:
         path = self.path(run)
-        while len(self._open) >= self._open_files_max:
-            os.close(self._open.popitem(last=False)[1].fd)
+        self._make_room()
         if create:
             self._make_folder(path.parent)
         fd = self._open_below(path, create=create)
-        entry = self._open[run.name] = _Open(run.file, path, fd, disk.place_of(fd))
+        entry = self._open[run.name] = _Open(path, fd, disk.place_of(fd), file=run.file)
         return entry
 
     def _open_below(self, path: Path, *, create: bool) -> int:
@@ -271,19 +255,6 @@ class EventFiles:
         if present != write.data and size >= write.offset:
             self._write_beside(write)
 
-    def take_unsynced(self) -> tuple[set[Path], set[Path]]:
-        """Files and folders changed since the last call, for a checkpoint to make durable."""
-        taken = self._unsynced, self._unsynced_folders
-        for entry in self._open.values():
-            entry.synced = True
-        self._unsynced, self._unsynced_folders = set(), set()
-        return taken
-
-    def untake(self, files: set[Path], folders: set[Path]) -> None:
-        """Give back what `take_unsynced` gave, after a checkpoint that failed."""
-        self._unsynced.update(files)
-        self._unsynced_folders.update(folders)
-
     def lift(self, *runs: str) -> None:
         """End the veils of `runs`: files go to their folders. No checkpoint may be under way, which would look for them."""
         self.release(*runs)
@@ -300,16 +271,6 @@ class EventFiles:
     def moved(self, path: Path) -> None:
         """A file came to `path` from elsewhere: the next checkpoint sees to it."""
         self._unsynced.add(path)
-
-    def _close(self, run: str) -> None:
-        entry = self._open.pop(run, None)
-        if entry is not None:
-            os.close(entry.fd)
-
-    def close(self) -> None:
-        """Close all files."""
-        for run in list(self._open):
-            self._close(run)
 
 
 def _name_behind(newest: str, seconds: int, index: int) -> str | None:

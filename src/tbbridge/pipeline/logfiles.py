@@ -20,6 +20,7 @@ from tbbridge.logs.names import LOGS_FOLDER, first_and_number, log_path
 from tbbridge.model import STATE_FOLDER, RunName
 from tbbridge.pipeline.ledger import Entry
 from tbbridge.pipeline.logbook import Lines, Log, LogFile
+from tbbridge.pipeline.openfiles import OpenFile, OpenFiles
 
 log = logging.getLogger(__name__)
 
@@ -61,24 +62,13 @@ def _joined(gathered: dict[LogFile, list[Lines]]) -> Iterator[LogWrite]:
         yield LogWrite(file, parts[0].offset, parts[0].data if len(parts) == 1 else b"".join([part.data for part in parts]))
 
 
-@dataclass(slots=True)
-class _Open:
-    fd: int
-    path: Path
-    place: str | None
-    synced: bool = True
-
-
-class LogFiles:
+class LogFiles(OpenFiles[LogFile, OpenFile]):
     """The log files below one log folder. Those written last are kept open."""
 
     def __init__(self, logdir: Path, *, open_files_max: int = limits.LOGS_OPEN_FILES_MAX) -> None:
+        super().__init__(open_files_max)
         self._state = logdir / STATE_FOLDER
         self._folder = self._state / LOGS_FOLDER
-        self._open_files_max = open_files_max
-        self._open: OrderedDict[LogFile, _Open] = OrderedDict()
-        self._unsynced: set[Path] = set()
-        self._unsynced_folders: set[Path] = set()
         # The files of folders as the disk has them, by the name of each log's first file. What others put there is found out:
         # at once if it is in the way of the next file, else at the next start.
         self._listed: OrderedDict[Path, dict[str, set[int]]] = OrderedDict()
@@ -164,16 +154,11 @@ class LogFiles:
                     told = f"{error.strerror} ({error.filename})"
                     log.error("the log of run %r: %d bytes are not written: %s", file.run, len(data), told)  # noqa: TRY400
                 return
-        self._open.move_to_end(file)
-        disk.write_all(entry.fd, data, offset)
-        if entry.synced:
-            entry.synced = False
-            self._unsynced.add(entry.path)
+        self._put(file, entry, offset, data)
 
-    def _open_file(self, file: LogFile, *, create: bool) -> _Open:
+    def _open_file(self, file: LogFile, *, create: bool) -> OpenFile:
         path = self.path(file)
-        while len(self._open) >= self._open_files_max:
-            os.close(self._open.popitem(last=False)[1].fd)
+        self._make_room()
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._unsynced_folders.update({path.parent, *(up for up in path.parent.parents if up.is_relative_to(self._state))})
@@ -181,7 +166,7 @@ class LogFiles:
         fd = os.open(path, flags, 0o600)
         if create:
             self._note(file, is_there=True)
-        entry = self._open[file] = _Open(fd, path, disk.place_of(fd))
+        entry = self._open[file] = OpenFile(path, fd, disk.place_of(fd))
         return entry
 
     def _drop(self, file: LogFile) -> None:
@@ -223,29 +208,6 @@ class LogFiles:
         run = RunName("/".join([*(re.sub(r"(\.log(?:\.\d+)?~*)~$", r"\1", folder) for folder in folders), last]))
         file = LogFile(run, int(matched[2] or 1))
         return file if self.path(file) == path else None
-
-    def take_unsynced(self) -> tuple[set[Path], set[Path]]:
-        """Files and folders changed since the last call, for a checkpoint to make durable."""
-        taken = self._unsynced, self._unsynced_folders
-        for entry in self._open.values():
-            entry.synced = True
-        self._unsynced, self._unsynced_folders = set(), set()
-        return taken
-
-    def untake(self, files: set[Path], folders: set[Path]) -> None:
-        """Give back what `take_unsynced` gave, after a checkpoint that failed."""
-        self._unsynced.update(files)
-        self._unsynced_folders.update(folders)
-
-    def _close(self, file: LogFile) -> None:
-        entry = self._open.pop(file, None)
-        if entry is not None:
-            os.close(entry.fd)
-
-    def close(self) -> None:
-        """Close all files."""
-        for file in list(self._open):
-            self._close(file)
 
 
 def _listed(folder: Path) -> dict[str, set[int]]:

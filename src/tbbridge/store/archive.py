@@ -18,7 +18,7 @@ import time
 import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Final, Self
@@ -62,20 +62,8 @@ class Entry:
     mtime: float
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file of a run's as it was found, and its own name."""
-
-    name: str
-    path: Path
-    elsewhere: Path
-    identity: tuple[int, int]
-    size: int
-    mtime: float
-
-
-def _file(folder: Path, path: PurePosixPath, own: Path) -> _File | None:
-    """None if it was deleted a moment ago."""
+def _file(folder: Path, path: PurePosixPath, own: Path) -> Entry | None:
+    """A file of a run's, under its own name. None if it was deleted a moment ago."""
     veiled = folder != own
     lifted = PurePosixPath(*map(lifted_name, path.parts)) if veiled else path
     for place in (folder / path, own / lifted):
@@ -83,7 +71,7 @@ def _file(folder: Path, path: PurePosixPath, own: Path) -> _File | None:
             said = place.lstat()
         except OSError:
             continue
-        return _File(str(lifted), folder / path, own / lifted, (said.st_dev, said.st_ino), said.st_size, said.st_mtime)
+        return Entry(str(lifted), folder / path, own / lifted, (said.st_dev, said.st_ino), said.st_size, said.st_mtime)
     return None
 
 
@@ -95,7 +83,7 @@ def archive_entries(logdir: Path, run: str, prefix: str = "") -> tuple[Entry, ..
     own = _folder_of(logdir, run)
     # The veil first: it is lifted file by file, and what moves while we look is then seen in one of the two, or in both.
     veil = veils(logdir).get(run)
-    found: dict[str, _File] = {}
+    found: dict[str, Entry] = {}
     lifted: set[tuple[int, int]] = set()
     for folder in (own,) if veil is None else (veil, own):
         for path in own_files(folder):
@@ -109,10 +97,7 @@ def archive_entries(logdir: Path, run: str, prefix: str = "") -> tuple[Entry, ..
                 name += ".1"
             found[name] = file
     _check_names(run, list(found))
-    entries = [
-        Entry(f"{prefix}/{name}" if prefix else name, file.path, file.elsewhere, file.identity, file.size, file.mtime)
-        for name, file in found.items()
-    ]
+    entries = [replace(file, name=f"{prefix}/{name}" if prefix else name) for name, file in found.items()]
     if not entries:
         raise NotFound(f"there is no run {run!a}, or it holds nothing yet")
     if len(entries) > limits.ARCHIVE_MAX_ENTRIES:
