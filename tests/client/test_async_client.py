@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 
 import pytest
 from fake_server import LOST_ANSWER, LOST_REQUEST, OK, Script, Server, free_port, serve, status
 
-from tbbridge import limits
 from tbbridge.client import AsyncClient
 from tbbridge.errors import PointsLost, Rejected, TBBridgeError, Unavailable
 
-
-@pytest.fixture(autouse=True)
-def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "CLIENT_BACKOFF_MIN_S", 0.01)
-    monkeypatch.setattr(limits, "CLIENT_BACKOFF_MAX_S", 0.05)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serve() as made:
-        yield made
+pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
 async def until(happened: object, timeout_s: float = 30.0) -> None:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
 
@@ -23,18 +22,7 @@ from tbbridge import limits
 from tbbridge.client import Client
 from tbbridge.errors import InvalidItem, ItemWarning, PointsLost, Rejected, Unavailable
 
-
-@pytest.fixture(autouse=True)
-def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rule of the backoff is tested by itself; here it only has to happen."""
-    monkeypatch.setattr(limits, "CLIENT_BACKOFF_MIN_S", 0.01)
-    monkeypatch.setattr(limits, "CLIENT_BACKOFF_MAX_S", 0.05)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serve() as made:
-        yield made
+pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
 # --- lapiz's way ------------------------------------------------------------------------------------------------------

@@ -5,21 +5,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from fake_server import Server, free_port, serve
+from fake_server import Server, free_port
 
 from tbbridge import Client, limits
 from tbbridge.compat import LoggerplexClient
 from tbbridge.compat.loggerplex import LoggerplexClient as Home
 from tbbridge.errors import InvalidItem
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serve() as made:
-        yield made
 
 
 def logged(server: Server, call: Callable[[LoggerplexClient], object], **settings: object) -> list[tuple[int, str]]:

@@ -20,17 +20,7 @@ from tbbridge.client import AsyncClient, Client
 from tbbridge.errors import InvalidItem, PointsLost
 from tbbridge.model import LogRecord
 
-
-@pytest.fixture(autouse=True)
-def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "CLIENT_BACKOFF_MIN_S", 0.01)
-    monkeypatch.setattr(limits, "CLIENT_BACKOFF_MAX_S", 0.05)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serve() as made:
-        yield made
+pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
 @pytest.fixture

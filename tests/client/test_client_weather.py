@@ -31,9 +31,7 @@ from tbbridge.wire.protobuf_v1 import decode_batch
 
 
 @pytest.fixture(autouse=True)
-def quick_retries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(limits, "CLIENT_BACKOFF_MIN_S", 0.01)
-    monkeypatch.setattr(limits, "CLIENT_BACKOFF_MAX_S", 0.05)
+def quick_to_spool(quick_retries: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(limits, "CLIENT_SLOW_ANSWER_S", 0.05)
     monkeypatch.setenv("TBBRIDGE_SPOOL_DIR", str(tmp_path / "spool"))
 

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from fake_server import Server, serve, until
+from fake_server import Server, until
 
 import tbbridge.compat
 from tbbridge import InvalidItem
@@ -17,11 +17,9 @@ from tbbridge.groups import Groups, IndexedGroup, NormalGroup
 GROUPS = Groups([NormalGroup("learner"), IndexedGroup("agent", 10)])
 
 
-@pytest.fixture
-def server():  # type: ignore[no-untyped-def]
-    with serve() as made:
-        made.groups = GROUPS
-        yield made
+@pytest.fixture(autouse=True)
+def groups(server: Server) -> None:
+    server.groups = GROUPS
 
 
 def test_thousands_of_clients_of_one_address_share_a_thread_and_a_writer(server: Server) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from frames import frames_of
 from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,6 @@ from tensorboard.util import tensor_util
 
 from tbbridge.events.embeddings import encode_embedding
 from tbbridge.events.encode import encode_run
-from tbbridge.events.tfrecord import Frame, read_frame
 from tbbridge.model import Embedding, HParams, Mesh, RawValue, RunBatch, RunName, ScalarColumns, Summary, TagName, tag_name
 
 WALL_TIME = 1.5e9
@@ -29,14 +29,7 @@ KINDS = one_of_each()
 
 
 def events_of(data: bytes) -> list[Event]:
-    found = []
-    offset = 0
-    while offset < len(data):
-        read = read_frame(data, offset)
-        assert isinstance(read, Frame)
-        found.append(Event.FromString(read.payload.tobytes()))
-        offset = read.end
-    return found
+    return [Event.FromString(frame.payload.tobytes()) for frame in frames_of(data)]
 
 
 def encoded(*summaries: Summary, described: frozenset[str] = frozenset()) -> list[Event]:

@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from frames import frames_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
@@ -15,7 +16,6 @@ from tbbridge import limits
 from tbbridge.events import event_pb2, scalars
 from tbbridge.events.crc32c import crc32c, mask
 from tbbridge.events.scalars import encode_scalars, varint
-from tbbridge.events.tfrecord import Frame, read_frame
 from tbbridge.model import ScalarColumns, TagName
 
 WALL_TIME = 1.7e9
@@ -57,14 +57,7 @@ def plain_records(one: ScalarColumns, described: Container[str]) -> list[bytes]:
 
 def records_of(data: bytes) -> list[bytes]:
     """`data` cut at its frames; every CRC is checked on the way."""
-    found = []
-    offset = 0
-    while offset < len(data):
-        read = read_frame(data, offset)
-        assert isinstance(read, Frame)
-        found.append(data[read.start : read.end])
-        offset = read.end
-    return found
+    return [data[frame.start : frame.end] for frame in frames_of(data)]
 
 
 def by_tag(records: Sequence[bytes]) -> dict[str, list[bytes]]:

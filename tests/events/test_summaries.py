@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from frames import frames_of
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.util import tensor_util
 
 from tbbridge.events.encode import encode_run
 from tbbridge.events.summaries import encode_file_start, encode_histogram, encode_text
-from tbbridge.events.tfrecord import Frame, read_frame
 from tbbridge.model import Buckets, Histogram, RunBatch, RunName, ScalarColumns, TagName, Text
 
 WALL_TIME = 1.5e9
@@ -18,14 +18,7 @@ NO_BUCKETS = Buckets(np.zeros(0), np.zeros(0), np.zeros(0))
 
 
 def events_of(data: bytes) -> list[Event]:
-    found = []
-    offset = 0
-    while offset < len(data):
-        read = read_frame(data, offset)
-        assert isinstance(read, Frame)
-        found.append(Event.FromString(read.payload.tobytes()))
-        offset = read.end
-    return found
+    return [Event.FromString(frame.payload.tobytes()) for frame in frames_of(data)]
 
 
 def text(tag: str = "note", step: int | None = 3, wall_time: float | None = WALL_TIME, words: str = "**grün**") -> Text:
