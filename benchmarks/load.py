@@ -50,6 +50,9 @@ def get(path: str, *headers: str) -> bytes:
     return "".join(f"{line}\r\n" for line in (f"GET {path} HTTP/1.1", f"Host: {HOST}", *headers, "")).encode()
 
 
+_GREETING = get("/healthz")
+
+
 @dataclass(slots=True)
 class Loaded:
     """What became of a load."""
@@ -132,6 +135,14 @@ class Connections:
         self._epoll.close()
         for connection in self.all:
             connection.socket.close()
+
+    def greet(self) -> None:
+        """Have each of them served once: a load begins on connections that stand, as those of clients do."""
+        for connection in self.all:
+            self.send(connection, _GREETING, time.perf_counter())
+        waiting = len(self.all)
+        while waiting:
+            waiting -= sum(1 for _ in self.wait(1.0))
 
     def send(self, connection: _Connection, request: bytes, due: float) -> None:
         """Send it; the answer comes out of `wait`."""
@@ -269,6 +280,7 @@ def open_loop(
     """
     loaded = Loaded()
     with connected(server, connections) as opened:
+        opened.greet()
         free = deque(opened.all)
         shared: deque[float] = deque()
         own: list[deque[float]] = [deque() for _ in opened.all] if in_turn else []

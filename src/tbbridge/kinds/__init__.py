@@ -1,7 +1,7 @@
 """The kinds of values that are sent one at a time: pictures, sounds, texts, tables, whatever TensorBoard has a page for.
 
 Each is checked when it is made and frozen from then on. What fails raises `InvalidItem`, which names the field and the remedy.
-How a kind travels is wire/'s, how it is written events/'s; a new one joins here, there, and in pipeline/ledger.py's `Kind`.
+How a kind travels is wire/'s, how it is written events/'s; a new one joins here, there, and in pipeline/kind.py's `Kind`.
 
 All share `step` and `wall_time` (left out: settled by the pipeline), and `display_name` and `description` (Markdown), which
 TensorBoard shows for a tag as its first value had them.

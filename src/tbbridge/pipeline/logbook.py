@@ -2,7 +2,7 @@
 
 A decision is a place for the records of one run in one entry, and the files that make room for them. Replay takes both from
 the journal, so the files follow from it whatever the settings are by then. No clock and no file here: a look at the disk comes
-in as `LogFolder`. What follows: ledger.py settles a batch with it, logfiles.py writes what it decided.
+in as `LogFolder`. What follows: settlement.py settles a batch with it, logfiles.py writes what it decided.
 """
 
 from __future__ import annotations

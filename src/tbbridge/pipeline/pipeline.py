@@ -1,7 +1,7 @@
 """The pipeline as one object: opened on a log folder, fed through `submit`, closed. Implements `door.Door`.
 
-The path of a batch: `submit` -> queue.py -> writer.py (`persist`: ledger.py settles it, journal.py makes it durable; answered;
-`publish`: events/ encodes it, eventfile.py appends it). Beside that path: recovery.py at the start, checkpoints now and then.
+The path of a batch: `submit` -> queue.py -> writer.py (`persist`: settlement.py settles it, journal.py makes it durable; it is
+answered; `publish`: events/ encodes it, eventfile.py appends it). Beside that: recovery.py at the start, checkpoints at times.
 """
 
 from __future__ import annotations

@@ -27,13 +27,14 @@ from tbbridge.pipeline.door import Ack, Receipt, Stats, Watcher
 from tbbridge.pipeline.eventfile import EventFiles, describe
 from tbbridge.pipeline.journal import Journal
 from tbbridge.pipeline.kind import Kind, kind_of
-from tbbridge.pipeline.ledger import Entry, Ledger, Settled, Settlement
+from tbbridge.pipeline.ledger import Entry, Ledger
 from tbbridge.pipeline.lock import FolderLock
 from tbbridge.pipeline.logbook import LogKeeper
 from tbbridge.pipeline.logfiles import LogFiles, log_work
 from tbbridge.pipeline.measures import DiskTimes
 from tbbridge.pipeline.publish import Write, writes_of
 from tbbridge.pipeline.queue import BatchQueue, Errand, Request
+from tbbridge.pipeline.settlement import Settled, Settlement
 from tbbridge.pipeline.veils import Veils
 
 log = logging.getLogger(__name__)
