@@ -12,7 +12,7 @@ import pytest
 from tbbridge.commands.console import set_up_logging
 from tbbridge.commands.log_formats import FORMATS, JsonFormat, TextFormat
 from tbbridge.server import request_ids
-from tbbridge.server.settings import LOG_FORMATS
+from tbbridge.server.setting_texts import LOG_FORMATS
 
 FORGED = "run 'a\n2026-11-20 08:50:35,123 ERROR   all is lost\x1b[2J\u2028'"
 

@@ -13,7 +13,7 @@ import pytest
 
 from tbbridge import limits
 from tbbridge.server.app import build_app
-from tbbridge.server.routes import manage
+from tbbridge.server.routes import archives
 from tbbridge.server.settings import ServerSettings
 
 RUN = "digits/lr=1e-3"
@@ -305,7 +305,7 @@ async def test_a_stop_in_the_middle_leaves_nothing_behind(client, app, settings,
             (staged / "more").touch()
         (staged / "last").touch()
 
-    monkeypatch.setattr(manage, "unpack", slow)
+    monkeypatch.setattr(archives, "unpack", slow)
     task = asyncio.create_task(send_and_go(app, [{"type": "http.request", "body": b"PK", "more_body": False}]))
     await begun.wait()
     task.cancel()

@@ -32,6 +32,7 @@ from tbbridge.server.edge import Edge
 from tbbridge.server.guard import own_names
 from tbbridge.server.queries import refuse_repeats
 from tbbridge.server.routes import (
+    archives,
     groups,
     live,
     logs,
@@ -149,7 +150,21 @@ def build_app(settings: ServerSettings, *, open_door: OpenDoor = open_pipeline) 
     app.add_exception_handler(TBBridgeError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_query)
     app.add_exception_handler(HTTPException, _answer_http)
-    for routes in (write, read, read_many, read_tags, read_values, read_export, live, logs, manage, operate, groups, shared):
+    for routes in (
+        write,
+        read,
+        read_many,
+        read_tags,
+        read_values,
+        read_export,
+        live,
+        logs,
+        manage,
+        archives,
+        operate,
+        groups,
+        shared,
+    ):
         routes.add_routes(app, service)
     openapi.install(app)
     docs_page.add_routes(app)

@@ -8,134 +8,39 @@ is said anywhere else. This file reads neither the process's environment nor its
 from __future__ import annotations
 
 import dataclasses
-import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
 from tbbridge import limits
-from tbbridge.errors import InvalidItem, InvalidSetting
+from tbbridge.errors import InvalidSetting
 from tbbridge.groups import Groups
-from tbbridge.logs.levels import read_level
+from tbbridge.server.setting_texts import (
+    DIALECTS,
+    LOG_LEVELS,
+    UNITS,
+    read_bytes,
+    read_dialects,
+    read_log_format,
+    read_log_level,
+    read_logs_mode,
+    read_names,
+    read_optional_path,
+    read_origins,
+    read_path,
+    read_record_level,
+    read_seconds,
+    read_switch,
+    read_tensorboard_url,
+    read_text,
+    read_whole,
+)
 
 T = TypeVar("T")
 
 ENVIRONMENT_PREFIX: Final = "TBBRIDGE_"
 TOKENS_VARIABLE: Final = "TBBRIDGE_TOKENS"
-DIALECTS: Final = ("lapiz", "crayon", "pastalog")
-LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
-LOG_FORMATS: Final = ("text", "json")
-LOGS_MODES: Final = ("append", "overwrite")
-
-
-# --- how the text of a flag or a variable becomes a value; each raises ValueError with what it wants --------------------
-
-
-def _read_path(text: str) -> Path:
-    if not text or "\0" in text:
-        raise ValueError("give the path of a folder")
-    return Path(text).expanduser()
-
-
-def _read_optional_path(text: str) -> Path | None:
-    return None if text == "none" else _read_path(text)
-
-
-def _read_text(text: str) -> str:
-    if not text:
-        raise ValueError("give a name or address")
-    return text
-
-
-def _read_names(text: str) -> tuple[str, ...]:
-    names = () if text.strip().lower() == "none" else tuple(name.strip() for name in text.split(","))
-    if not all(names):
-        raise ValueError("give names with commas between them, or none")
-    return names
-
-
-def _read_origins(text: str) -> tuple[str, ...]:
-    origins = _read_names(text)
-    if not all(re.fullmatch(r"https?://[^/\s]+/?", origin) for origin in origins):
-        raise ValueError("give origins such as https://dash.example.org, with commas between them, or none")
-    return origins
-
-
-def _read_tensorboard_url(text: str) -> str:
-    if not re.fullmatch(r"none|:[0-9]{1,5}|https?://[^\s]+", text):
-        raise ValueError("give an address such as https://tb.example.org, a port such as :6006, or none")
-    return text
-
-
-def _read_dialects(text: str) -> tuple[str, ...]:
-    names = () if text.strip().lower() in ("", "none") else tuple(name.strip().lower() for name in text.split(","))
-    if len(set(names)) != len(names) or not set(names) <= set(DIALECTS):
-        raise ValueError("give some of " + ",".join(DIALECTS) + " with commas between them, or none")
-    return names
-
-
-def _read_log_level(text: str) -> str:
-    if text.lower() not in LOG_LEVELS:
-        raise ValueError("give one of " + ", ".join(LOG_LEVELS))
-    return text.lower()
-
-
-def _read_log_format(text: str) -> str:
-    if text.lower() not in LOG_FORMATS:
-        raise ValueError("give one of " + ", ".join(LOG_FORMATS))
-    return text.lower()
-
-
-def _read_whole(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
-        raise ValueError("give a whole number")
-    return int(text)
-
-
-def _read_switch(text: str) -> bool:
-    switches = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    if text.strip().lower() not in switches:
-        raise ValueError("give true or false")
-    return switches[text.strip().lower()]
-
-
-def _read_logs_mode(text: str) -> str:
-    if text.lower() not in LOGS_MODES:
-        raise ValueError("give one of " + ", ".join(LOGS_MODES))
-    return text.lower()
-
-
-def _read_record_level(text: str) -> str:
-    try:
-        read_level(text)
-    except InvalidItem:
-        raise ValueError("give a level such as debug, info, warning, debug3 or 13, or notset for all of them") from None
-    return text.lower()
-
-
-_UNITS: Final = {"": 1, "kib": limits.KiB, "mib": limits.MiB, "gib": 1024 * limits.MiB}
-
-
-def _read_bytes(text: str) -> int:
-    found = re.fullmatch(r"([0-9]{1,12})\s*([kmg]ib)?", text.strip().lower())
-    if found is None:
-        raise ValueError("give a number of bytes, such as 67108864 or 64MiB")
-    return int(found[1]) * _UNITS[found[2] or ""]
-
-
-def _read_seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise ValueError("give a number of seconds, such as 10 or 2.5")
-    return seconds
-
-
-# --- the table ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +79,10 @@ class Setting:
             return "none"
         if isinstance(self.default, tuple):
             return ",".join(self.default) or "none"
-        if self.read_text is not _read_bytes:
+        if self.read_text is not read_bytes:
             return str(self.default)
         size = int(str(self.default))
-        for unit, factor in (("GiB", _UNITS["gib"]), ("MiB", _UNITS["mib"]), ("KiB", _UNITS["kib"])):
+        for unit, factor in (("GiB", UNITS["gib"]), ("MiB", UNITS["mib"]), ("KiB", UNITS["kib"])):
             if size % factor == 0:
                 return f"{size // factor}{unit}"
         return str(size)
@@ -221,99 +126,99 @@ class ServerSettings:
     logdir: Path = _setting(
         Path("runs"),
         help="The log folder: each run becomes a folder below it, and TensorBoard is pointed at it. Made if missing.",
-        read=_read_path,
+        read=read_path,
         metavar="FOLDER",
     )
     host: str = _setting(
         "127.0.0.1",
         help="Address to listen on. 0.0.0.0 takes connections from other machines; set tokens then.",
-        read=_read_text,
+        read=read_text,
         metavar="ADDRESS",
     )
     port: int = _setting(
-        6007, help="Port to listen on; 0 takes a free one.", read=_read_whole, metavar="PORT", minimum=0, maximum=65535
+        6007, help="Port to listen on; 0 takes a free one.", read=read_whole, metavar="PORT", minimum=0, maximum=65535
     )
     tokens_file: Path | None = _setting(
         None,
         help="Tokens without which nobody is let in, made by `tbbridge token new`; looked at again when it changes. "
         "TBBRIDGE_TOKENS may hold some too.",
-        read=_read_optional_path,
+        read=read_optional_path,
         metavar="FILE",
     )
     allowed_hosts: tuple[str, ...] = _setting(
         (),
         help="Names by which this machine may be called, besides its own, addresses, and names without a dot; `*`: any.",
-        read=_read_names,
+        read=read_names,
         metavar="NAMES",
     )
     allowed_origins: tuple[str, ...] = _setting(
         (),
         help="Web pages of other origins that may ask this bridge (CORS), such as https://dash.example.org.",
-        read=_read_origins,
+        read=read_origins,
         metavar="ORIGINS",
     )
     tls_cert: Path | None = _setting(
         None,
         help="Certificate (PEM, with those between it and its root behind it): the bridge speaks https then, and only that. "
         "Read again when it changes.",
-        read=_read_optional_path,
+        read=read_optional_path,
         metavar="FILE",
     )
     tls_key: Path | None = _setting(
         None,
         help="The certificate's private key (PEM, without a password); none: it is in the certificate's file.",
-        read=_read_optional_path,
+        read=read_optional_path,
         metavar="FILE",
     )
     connections_max: int = _setting(
         limits.CONNECTIONS_MAX,
         help="Open connections in all. One more gets 503 and is closed.",
-        read=_read_whole,
+        read=read_whole,
         metavar="COUNT",
         minimum=1,
     )
     connections_per_address_max: int = _setting(
         limits.CONNECTIONS_PER_ADDRESS_MAX,
         help="Open connections of one address; behind a proxy, which is one address, as many as it opens. One more gets 429.",
-        read=_read_whole,
+        read=read_whole,
         metavar="COUNT",
         minimum=1,
     )
     requests_per_address_max: int = _setting(
         limits.REQUESTS_PER_ADDRESS_MAX,
         help="Requests of one address that are worked on at one time. One more gets 429.",
-        read=_read_whole,
+        read=read_whole,
         metavar="COUNT",
         minimum=1,
     )
     runs_max: int = _setting(
         limits.RUNS_MAX,
         help="Runs that the bridge writes to in one log folder. What would begin one more is refused with 422.",
-        read=_read_whole,
+        read=read_whole,
         metavar="COUNT",
         minimum=1,
     )
     tags_per_run_max: int = _setting(
         limits.TAGS_PER_RUN_MAX,
         help="Tags of one run. What would add one more is refused with 422.",
-        read=_read_whole,
+        read=read_whole,
         metavar="COUNT",
         minimum=1,
     )
     queue_max_bytes: int = _setting(
         limits.QUEUE_MAX_BYTES,
         help="Batches that may wait for the disk, in bytes. When they are more, senders get 429 and try again.",
-        read=_read_bytes,
+        read=read_bytes,
         metavar="BYTES",
         minimum=limits.KiB,
     )
     body_max_bytes: int = _setting(
-        limits.BODY_MAX_BYTES, help="The largest request body, as sent.", read=_read_bytes, metavar="BYTES", minimum=limits.KiB
+        limits.BODY_MAX_BYTES, help="The largest request body, as sent.", read=read_bytes, metavar="BYTES", minimum=limits.KiB
     )
     decoded_max_bytes: int = _setting(
         limits.DECODED_MAX_BYTES,
         help="The largest request body after decompression.",
-        read=_read_bytes,
+        read=read_bytes,
         metavar="BYTES",
         minimum=limits.KiB,
     )
@@ -321,28 +226,28 @@ class ServerSettings:
         limits.BODIES_IN_FLIGHT_MAX_BYTES,
         help="All request bodies that are being read at one time, in bytes. When they are more, senders get 429 and try again. "
         "At least the two limits of one body together.",
-        read=_read_bytes,
+        read=read_bytes,
         metavar="BYTES",
         minimum=limits.KiB,
     )
     archive_max_bytes: int = _setting(
         limits.ARCHIVE_MAX_BYTES,
         help="The largest archive of a run that is put back, as sent and unpacked.",
-        read=_read_bytes,
+        read=read_bytes,
         metavar="BYTES",
         minimum=limits.KiB,
     )
     segment_bytes: int = _setting(
         limits.SEGMENT_BYTES,
         help="Size of a journal segment. A start replays at most two of them.",
-        read=_read_bytes,
+        read=read_bytes,
         metavar="BYTES",
         minimum=64 * limits.KiB,
     )
     open_files_max: int = _setting(
         limits.OPEN_FILES_MAX,
         help="Event files kept open. With more runs than this, the one unused for longest is closed and opened again at need.",
-        read=_read_whole,
+        read=read_whole,
         metavar="COUNT",
         minimum=1,
     )
@@ -350,7 +255,7 @@ class ServerSettings:
         limits.VEIL_S,
         help="Seconds for which what a deleted, replaced or renamed run gets next is kept from TensorBoard, so that it finds "
         "the run gone first; at least two of its reload intervals.",
-        read=_read_seconds,
+        read=read_seconds,
         metavar="SECONDS",
         minimum=0,
         maximum=3600,
@@ -358,7 +263,7 @@ class ServerSettings:
     shutdown_timeout_s: float = _setting(
         10.0,
         help="Seconds that a stop may take in all: requests under way, the queue, and the files.",
-        read=_read_seconds,
+        read=read_seconds,
         metavar="SECONDS",
         minimum=0.1,
         maximum=3600,
@@ -368,54 +273,54 @@ class ServerSettings:
         help="The old clients that are served beside the interface of today, at the paths that they know: "
         + ", ".join(DIALECTS)
         + ", or none.",
-        read=_read_dialects,
+        read=read_dialects,
         metavar="NAMES",
     )
     tensorboard_url: str = _setting(
         ":6006",
         help="Where TensorBoard is, for links on the page: its address, `:PORT` on the host the page was asked from, or none.",
-        read=_read_tensorboard_url,
+        read=read_tensorboard_url,
         metavar="URL",
     )
     logs_mode: str = _setting(
         "append",
         help="What becomes of the runs' logs at a start: `append` goes on with them, `overwrite` begins each anew.",
-        read=_read_logs_mode,
+        read=read_logs_mode,
         metavar="MODE",
     )
     logs_level: str = _setting(
         "notset",
         help="The lowest level of log records that are stored; those below it are taken and left out.",
-        read=_read_record_level,
+        read=read_record_level,
         metavar="LEVEL",
     )
     logs_to_text: bool = _setting(
         False,
         help="Write log records as TensorBoard texts too, under the tag `logs/` and the logger's name.",
-        read=_read_switch,
+        read=read_switch,
         metavar="SWITCH",
     )
     logs_file_max_bytes: int = _setting(
         limits.LOGS_FILE_MAX_BYTES,
         help="Size of one file of a log; then the next one begins.",
-        read=_read_bytes,
+        read=read_bytes,
         metavar="BYTES",
         minimum=4 * limits.KiB,
     )
     logs_max_bytes: int = _setting(
         limits.LOGS_MAX_BYTES,
         help="Size of all logs together. Beyond it the oldest full files go first, then the logs silent for longest.",
-        read=_read_bytes,
+        read=read_bytes,
         metavar="BYTES",
         minimum=64 * limits.KiB,
     )
     log_level: str = _setting(
-        "info", help="How much to log: " + ", ".join(LOG_LEVELS) + ".", read=_read_log_level, metavar="LEVEL"
+        "info", help="How much to log: " + ", ".join(LOG_LEVELS) + ".", read=read_log_level, metavar="LEVEL"
     )
     log_format: str = _setting(
         "text",
         help="How the log's lines look: `text` for people, `json` (an object a line) for what collects logs.",
-        read=_read_log_format,
+        read=read_log_format,
         metavar="FORMAT",
     )
 

@@ -8,11 +8,11 @@ its points is indexed in the same pass.
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,8 +23,9 @@ from tbbridge.layout import lifted_name
 from tbbridge.model import INT64_MAX, INT64_MIN
 from tbbridge.store import values
 from tbbridge.store.eventfiles import MESH, SCALAR, Collect, FileIndex, Halt, OpenFile, TagKey, TagTotals, kind_of
-from tbbridge.store.folders import ROOT_RUN, Folders, RunFolder, did_you_mean
+from tbbridge.store.folders import ROOT_RUN, Folders, RunFolder
 from tbbridge.store.kept import KeptSeries, SeriesReading, check_count
+from tbbridge.store.looked import EMBEDDING, Looked, RunInfo, TagInfo
 from tbbridge.store.overviews import Overviews
 from tbbridge.store.projector import StoredEmbedding, read_embeddings
 from tbbridge.store.series import Series, joined, widened
@@ -32,47 +33,7 @@ from tbbridge.store.values import StoredHistogram, StoredValue
 
 __all__ = ["EMBEDDING", "ROOT_RUN", "Catalog", "RunInfo", "TagInfo"]
 
-EMBEDDING: Final = "embedding"
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class TagInfo:
-    """One tag of a run; first and last in the order of writing."""
-
-    tag: str
-    kind: str
-    count: int
-    first_step: int
-    last_step: int
-    first_wall_time: float
-    last_wall_time: float
-
-
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """One run. Steps and wall times are the lowest first and the highest last one of its tags; None without values."""
-
-    run: str
-    tag_counts: Mapping[str, int]  # by kind
-    points: int
-    first_step: int | None
-    last_step: int | None
-    first_wall_time: float | None
-    last_wall_time: float | None
-    size_bytes: int  # of its event files, and of the files of its embeddings
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """What a look at a run found."""
-
-    folder: RunFolder
-    tags: Mapping[TagKey, TagTotals]
-    embeddings: list[StoredEmbedding]
-    size_bytes: int
-    files: list[tuple[Path, int, int]]  # its event files, each with its index's serial and how far it was read
 
 
 def _from_start(_: Path, __: FileIndex) -> int:
@@ -112,14 +73,11 @@ class Catalog:
 
     def runs(self) -> list[RunInfo]:
         """All runs by name."""
-        return [_run_info(looked) for looked in self._look_at(self._folders.all())]
+        return [looked.run_info() for looked in self._look_at(self._folders.all())]
 
     def tags(self) -> list[tuple[str, list[TagInfo]]]:
         """All runs by name, each with its tags in order of appearance."""
-        return [
-            (looked.folder.run, [_tag_info(key, totals) for key, totals in looked.tags.items()])
-            for looked in self._look_at(self._folders.all())
-        ]
+        return [(looked.folder.run, looked.tag_infos()) for looked in self._look_at(self._folders.all())]
 
     def look_ahead(self, max_bytes: int) -> None:
         """Get to know runs, until files of so many bytes were read: who asks for them then waits for nothing."""
@@ -135,20 +93,20 @@ class Catalog:
     def info(self, name: str) -> RunInfo | None:
         """One run; None if it is not there (any more)."""
         try:
-            return _run_info(self._find(name))
+            return self._find(name).run_info()
         except NotFound:
             return None
 
     def run(self, name: str) -> tuple[RunInfo, list[TagInfo]]:
         """One run and its tags in order of appearance. Raises `NotFound`, or `InvalidQuery` for a name that cannot be."""
         looked = self._find(name)
-        return _run_info(looked), [_tag_info(key, totals) for key, totals in looked.tags.items()]
+        return looked.run_info(), looked.tag_infos()
 
     def empty_runs(self) -> list[str]:
         """Names of folders below the log folder that hold no values, sorted: event files without any, or no file at all."""
         runs, vacant = self._folders.vacant()
         known = [looked for looked in self._look_at(runs) if looked.folder.run != ROOT_RUN]
-        without = [looked.folder.run for looked in known if not _run_info(looked).points]
+        without = [looked.folder.run for looked in known if not looked.run_info().points]
         return sorted({*without, *vacant})
 
     # --- what a tag holds -----------------------------------------------------------------------------------------------
@@ -171,7 +129,7 @@ class Catalog:
             reading = SeriesReading(self._kept, tag, min_step, max_step)
             return _Collector(reading.take, reading.start)
 
-        _require(self._find(name, begin), SCALAR, tag)
+        self._find(name, begin).require(SCALAR, tag)
         return joined([]) if reading is None else reading.series()
 
     def _from_zones(self, name: str, tag: str, low: int, high: int) -> Series | None:
@@ -181,7 +139,7 @@ class Catalog:
         they are kept for the next one.
         """
         looked = self._find(name)
-        _require(looked, SCALAR, tag)
+        looked.require(SCALAR, tag)
         pieces: list[tuple[Path, FileIndex, list[tuple[int, int]]]] = []
         with self._lock:
             for path, serial, _ in looked.files:
@@ -298,7 +256,7 @@ class Catalog:
             seen = size = 0
             return _Collector(collect)
 
-        _require(self._find(name, begin), kind, tag)
+        self._find(name, begin).require(kind, tag)
         return found
 
     def embeddings(
@@ -306,7 +264,7 @@ class Catalog:
     ) -> list[StoredEmbedding]:
         """The embeddings of a tag in the order of the run's projector_config.pbtxt. Raises as `run`, `NotFound` for the tag."""
         looked = self._find(name)
-        _require(looked, EMBEDDING, tag)
+        looked.require(EMBEDDING, tag)
         low, high = (-np.inf if min_step is None else min_step), (np.inf if max_step is None else max_step)
         return [one for one in looked.embeddings if one.tag == tag and low <= one.step <= high]
 
@@ -353,7 +311,7 @@ class Catalog:
 
     # --- files ----------------------------------------------------------------------------------------------------------
 
-    def _find(self, name: str, begin: Callable[[], _Collector] | None = None) -> _Looked:
+    def _find(self, name: str, begin: Callable[[], _Collector] | None = None) -> Looked:
         """Look at a run, and hand all that its files hold to what `begin` returns, which is asked anew at each try."""
         for _ in range(limits.READ_TRIES):
             folder = self._folders.one(name)
@@ -363,7 +321,7 @@ class Catalog:
                 continue
         return self._look(self._folders.one(name), None if begin is None else begin())
 
-    def _look_at(self, folders: Sequence[RunFolder]) -> Iterator[_Looked]:
+    def _look_at(self, folders: Sequence[RunFolder]) -> Iterator[Looked]:
         """Look at runs that were found a moment ago, wherever they are now; those that are gone are left out."""
         for folder in folders:
             try:
@@ -375,7 +333,7 @@ class Catalog:
                     continue
             yield looked
 
-    def _look(self, folder: RunFolder, collector: _Collector | None = None, *, strict: bool = False) -> _Looked:
+    def _look(self, folder: RunFolder, collector: _Collector | None = None, *, strict: bool = False) -> Looked:
         tags: dict[TagKey, TagTotals] = {}
         files: list[tuple[Path, int, int]] = []
         size = 0
@@ -399,7 +357,7 @@ class Catalog:
             totals = TagTotals(1, one.step, one.step, one.wall_time, one.wall_time)
             key = EMBEDDING, one.tag
             tags[key] = tags[key].joined(totals) if key in tags else totals
-        return _Looked(folder, tags, embeddings, size, files)
+        return Looked(folder, tags, embeddings, size, files)
 
     def _read(self, path: Path, before: FileIndex | None, collector: _Collector | None) -> FileIndex | None:
         """Index a file as far as it reaches now, and let the collector see what it wants of it. None: it is gone.
@@ -463,46 +421,3 @@ def _belongs(index: FileIndex, one: StoredSummary, kind: str | None, tag: str | 
     if tag is None or one.tag == tag:
         return True
     return found == MESH and index.mesh_parts[one.tag].mesh == tag
-
-
-def _require(looked: _Looked, kind: str | None, tag: str | None) -> None:
-    """Raises `NotFound` unless the run holds such values."""
-    run = looked.folder.run
-    kinds = [found for found, name in looked.tags if name == tag]
-    if tag is None:
-        if not any(found == kind for found, _ in looked.tags):
-            raise NotFound(f"run {run!a} holds no values of kind {kind}")
-    elif not kinds:
-        raise NotFound(f"run {run!a} has no tag {tag[:100]!a}{did_you_mean(tag, [name for _, name in looked.tags])}")
-    elif kind is not None and kind not in kinds:
-        wanted = "scalars" if kind == SCALAR else f"values of kind {kind}"
-        raise NotFound(f"tag {tag[:100]!a} of run {run!a} holds values of kind {' and '.join(kinds)}, not {wanted}")
-    elif kind is None and not [found for found in kinds if found not in (SCALAR, EMBEDDING)]:
-        raise NotFound(f"tag {tag[:100]!a} of run {run!a} holds values of kind {kinds[0]}; GET /api/v1/{kinds[0]}s reads those")
-
-
-def _run_info(looked: _Looked) -> RunInfo:
-    every = looked.tags.values()
-    return RunInfo(
-        looked.folder.run,
-        Counter(kind for kind, _ in looked.tags),
-        sum(totals.count for totals in every),
-        min((totals.first_step for totals in every), default=None),
-        max((totals.last_step for totals in every), default=None),
-        min((totals.first_wall_time for totals in every), default=None),
-        max((totals.last_wall_time for totals in every), default=None),
-        looked.size_bytes,
-    )
-
-
-def _tag_info(key: TagKey, totals: TagTotals) -> TagInfo:
-    kind, tag = key
-    return TagInfo(
-        tag,
-        kind,
-        totals.count,
-        totals.first_step,
-        totals.last_step,
-        totals.first_wall_time,
-        totals.last_wall_time,
-    )

@@ -1,6 +1,6 @@
 """Archives as crayon's and lapiz's clients send and ask for them: a zip as the body, or as a file of a multipart form.
 
-How they are looked at and installed is that of /api/v1/archive (manage.py, store/archive.py).
+How they are looked at and installed is that of /api/v1/archive (archives.py, store/archive.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tbbridge import limits
 from tbbridge.errors import TooLarge, UnsupportedMedia
 from tbbridge.model import RunName
 from tbbridge.server.bodies import read_head
-from tbbridge.server.routes.manage import Archives
+from tbbridge.server.routes.archives import Archives
 from tbbridge.server.service import Service
 from tbbridge.wire.multipart import FormFile
 
