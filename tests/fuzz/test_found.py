@@ -20,13 +20,13 @@ from tbbridge.events.tfrecord import Frame, frame, read_frame
 from tbbridge.logs.lines import decode_record
 from tbbridge.model import PROJECTOR_CONFIG, Batch, RunBatch, ScalarColumns, Text, run_name, tag_name
 from tbbridge.pipeline import codec
-from tbbridge.pipeline.changes import Changes
 from tbbridge.pipeline.door import Ack, DeleteRun, DeleteTag, RenameRun
 from tbbridge.pipeline.journal import list_segments
 from tbbridge.pipeline.journal_pb2 import Entry, RunCheckpoint
 from tbbridge.pipeline.kind import Kind
 from tbbridge.pipeline.ledger import Ledger, Run
 from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
+from tbbridge.pipeline.runfolders import RunFolders
 from tbbridge.server.guard import Guard
 from tbbridge.server.settings_file import parse_settings
 from tbbridge.server.tokens import Tokens, parse_tokens
@@ -115,17 +115,17 @@ async def test_a_tag_could_not_be_found_while_its_runs_veil_was_lifted(tmp_path:
     await pipeline.submit(write("a"))
     await pipeline.change(DeleteRun(run_name("a")))
     await pipeline.submit(write("a"), ack=Ack.WRITTEN)
-    exists = Changes._exists
+    exists = RunFolders.exists
 
-    def lifted_behind_its_back(changes: Changes, run: str) -> bool:
-        seen = changes._files.folder(run)
-        for name in changes._veils.runs():
-            changes._files.lift(name)
+    def lifted_behind_its_back(folders: RunFolders, run: str) -> bool:
+        seen = folders._files.folder(run)
+        for name in folders._veils.runs():
+            folders._files.lift(name)
         return any(layout.own_files(seen))
 
-    monkeypatch.setattr(Changes, "_exists", lifted_behind_its_back)
+    monkeypatch.setattr(RunFolders, "exists", lifted_behind_its_back)
     prepared = pipeline._store.changes.prepare(DeleteTag(run_name("a"), tag_name("note")))
-    monkeypatch.setattr(Changes, "_exists", exists)
+    monkeypatch.setattr(RunFolders, "exists", exists)
     pipeline._store.changes.abandon(prepared)
     assert (await pipeline.change(DeleteTag(run_name("a"), tag_name("note")))).runs == ("a",)
     await pipeline.close()

@@ -13,19 +13,20 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tbbridge import disk, layout, limits
-from tbbridge.errors import Conflict, InvalidItem, ItemWarning, NotFound
-from tbbridge.model import PROJECTOR_CONFIG, STATE_FOLDER, RunName, run_name
+from tbbridge.errors import Conflict, ItemWarning, NotFound
+from tbbridge.model import STATE_FOLDER, RunName, run_name
 from tbbridge.pipeline.change import Installed, Removed, Renamed, Rewritten, SettledChange, renamed
 from tbbridge.pipeline.door import Change, Changed, DeleteRun, DeleteTag, InstallRun, RenameRun
 from tbbridge.pipeline.eventfile import EventFiles
 from tbbridge.pipeline.ledger import Run
 from tbbridge.pipeline.rewriting import Rewrite, is_events, run_in
+from tbbridge.pipeline.runfolders import RunFolders
 from tbbridge.pipeline.veils import Veils
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Changes:
         self._staged = self._state / layout.STAGED
         self._files = files
         self._veils = veils
+        self._folders = RunFolders(logdir, files, veils)
         self._clock = clock
         self._turn = 0
 
@@ -95,7 +97,7 @@ class Changes:
                 return Prepared(asked, taken, installed=run_in(taken, asked.run))
             case DeleteTag(run, tag):
                 turn = self._turn
-                folder = self._existing(run)
+                folder = self._folders.existing(run)
                 staged = self.stage()
                 rewrite = Rewrite(folder, tag, staged)
                 with contextlib.suppress(FileNotFoundError):  # moved meanwhile: `settle` sees where to
@@ -126,33 +128,33 @@ class Changes:
                 return self._settle_rewriting(run, tag, prepared.rewrite, index, prepared.turn)
 
     def _settle_removal(self, run: RunName, *, below: bool) -> Decided:
-        exists = self._exists(run)
+        exists = self._folders.exists(run)
         runs: list[str] = [run] if exists else []
         if below:
-            runs += self._runs_below(run)
+            runs += self._folders.runs_below(run)
         if not runs:
-            raise self._missing(run, below=not below and bool(self._runs_below(run)))
+            raise self._folders.missing(run, below=not below and bool(self._folders.runs_below(run)))
         for name in runs:
-            self._check_writable(name)
-        return Decided(Removed(tuple(runs)), Changed(tuple(runs), tuple(self._left_behind(runs))))
+            self._folders.check_writable(name)
+        return Decided(Removed(tuple(runs)), Changed(tuple(runs), tuple(self._folders.left_behind(runs))))
 
     def _settle_renaming(self, run: RunName, to: RunName) -> Decided:
-        self._check_plain(run)
-        moved: list[str] = [run] if self._exists(run) else []
-        moved += self._runs_below(run)
+        self._folders.check_plain(run)
+        moved: list[str] = [run] if self._folders.exists(run) else []
+        moved += self._folders.runs_below(run)
         if not moved:
-            raise self._missing(run)
+            raise self._folders.missing(run)
         if self._veils.covers(to):
             raise Conflict(f"run {to!a} was removed a moment ago, which TensorBoard may not have noticed; try it again")
         if to == run or to.startswith(run + "/"):
             raise Conflict(f"run {run!a} cannot be renamed to {to!a}, which is itself or lies in its own folder")
         target = self._logdir / to
-        self._check_way(to)
-        if self._exists(to) or _has_entries(target):
+        self._folders.check_way(to)
+        if self._folders.exists(to) or _has_entries(target):
             raise Conflict(f"there is a run or folder {to!a} already; delete it or choose another name")
         for name in moved:
             run_name(to + name[len(run) :])  # with the longer name, one of them may no longer fit
-            self._check_writable(name)
+            self._folders.check_writable(name)
         # What is moved has to be complete: replay writes to where files are, and these will be elsewhere.
         folders = [self._files.folder(name) for name in moved]
         disk.sync_files([folder / path for folder in folders for path in layout.own_files(folder)], folders)
@@ -160,13 +162,13 @@ class Changes:
 
     def _settle_installation(self, run: RunName, prepared: Prepared, *, replace: bool) -> Decided:
         assert prepared.staged is not None  # noqa: S101 - `prepare` took it
-        self._check_way(run)
-        exists = self._exists(run)
+        self._folders.check_way(run)
+        exists = self._folders.exists(run)
         if exists and not replace:
             raise Conflict(f"run {run!a} exists; say that it is to be replaced, or delete it first")
         if exists:
-            self._check_writable(run)
-        warnings = list(self._left_behind([run])) if exists else []
+            self._folders.check_writable(run)
+        warnings = list(self._folders.left_behind([run])) if exists else []
         if prepared.installed is None:
             message = "its newest event file is not whole: the run goes on in another one, and steps left out begin at 0 again"
             warnings.append(ItemWarning("run", "torn-file", message))
@@ -174,8 +176,8 @@ class Changes:
         return Decided(Installed(run, prepared.staged.name, known, prepared.installed), Changed((run,), tuple(warnings)))
 
     def _settle_rewriting(self, run: RunName, tag: str, rewrite: Rewrite, index: int, turn: int) -> Decided:
-        folder = self._existing(run)
-        self._check_writable(run)
+        folder = self._folders.existing(run)
+        self._folders.check_writable(run)
         if folder != rewrite.folder or turn != self._turn:  # veil lifted, or the run changed: what was copied may be gone
             rewrite.begin(folder)
         rewrite.catch_up()
@@ -185,7 +187,7 @@ class Changes:
         length = rewrite.finish(layout.veiled_name(opening.file), opening.wall_time)
         _sync_up(self._staged, self._logdir)
         change = Rewritten(run, tag, rewrite.staged.name, opening.file, length)
-        return Decided(change, Changed((run,), tuple(self._left_behind([run]))))
+        return Decided(change, Changed((run,), tuple(self._folders.left_behind([run]))))
 
     # --- on the disk --------------------------------------------------------------------------------------------------
 
@@ -306,7 +308,7 @@ class Changes:
         A veil that holds nothing stays: it waits for readers to miss the old name, and may be of this very change, done before.
         """
         source, target = self._logdir / change.run, self._logdir / change.to
-        moved = [change.run, *self._runs_below(change.run)]
+        moved = [change.run, *self._folders.runs_below(change.run)]
         self._files.release(*moved)
         for name in self._veils.runs():
             to = renamed(name, change)
@@ -335,7 +337,7 @@ class Changes:
         """Let the runs' folders vanish, as TensorBoard's Python reader wants it: veil the runs below them, then remove them."""
         gone = set(runs)
         top = [run for run in runs if not any(above in gone for above in _names_above(run))]
-        below = dict.fromkeys(name for run in top for name in self._runs_below(run))
+        below = dict.fromkeys(name for run in top for name in self._folders.runs_below(run))
         self._hide([name for name in below if name not in gone and name not in self._veils])
         for run in sorted(runs, key=len, reverse=True):
             self._prune_own(self._logdir / run)
@@ -370,96 +372,10 @@ class Changes:
                 break
             folder = folder.parent
 
-    # --- what is there ------------------------------------------------------------------------------------------------
-
-    def _exists(self, run: str) -> bool:
-        """True if the run holds event files, whoever wrote them."""
-        folder = self._files.folder(run)
-        return any(layout.is_event_file(layout.lifted_name(path.name)) for path in layout.own_files(folder))
-
-    def _existing(self, run: RunName) -> Path:
-        """The folder that holds the run's files. A veil may be lifted meanwhile, so the run's own is looked at last."""
-        self._check_plain(run)
-        if not (self._exists(run) or any(layout.is_event_file(path.name) for path in layout.own_files(self._logdir / run))):
-            raise self._missing(run)
-        return self._files.folder(run)
-
-    def _missing(self, run: str, *, below: bool = False) -> NotFound:
-        more = "; there are runs below its folder, which a deletion takes only with `below`" if below else ""
-        return NotFound(f"there is no run {run!a}{more}")
-
-    def _runs_below(self, run: str) -> list[str]:
-        """Runs in folders below the run's own, veiled ones included. Links are not followed."""
-        found = {name for name in self._veils.runs() if name.startswith(run + "/") and self._exists(name)}
-        for path, folders, names in os.walk(self._logdir / run):
-            own = [name for name in folders if Path(path, name) in set(layout.own_folders(Path(path)))]
-            folders[:] = [name for name in folders if name not in own]
-            name = Path(path).relative_to(self._logdir).as_posix()
-            if name != run and any(map(layout.is_event_file, names)) and _can_be_named(name):
-                found.add(name)
-        return sorted(found)
-
-    def _left_behind(self, runs: Sequence[str]) -> Iterator[ItemWarning]:
-        """Warn of other people's files that keep a run's folder, and so the run in TensorBoard's Python reader, alive."""
-        for run in runs:
-            for path, folders, names in os.walk(self._logdir / run):
-                here = Path(path)
-                folders[:] = [name for name in folders if here / name not in set(layout.own_folders(here))]
-                others = [name for name in names if not (layout.is_event_file(name) or name == PROJECTOR_CONFIG)]
-                if not _can_be_named(here.relative_to(self._logdir).as_posix()):
-                    others = names  # a folder of others, which no request can name
-                if others or any((here / name).is_symlink() for name in folders):
-                    shown = (here / (others or folders)[0]).relative_to(self._logdir).as_posix()
-                    message = (
-                        f"{shown!a} is not part of a run and stays, and with it the folder of run {run!a}: TensorBoard's "
-                        "Python reader (--load_fast false) shows the change only after a restart"
-                    )
-                    yield ItemWarning("run", "folder-stays", message)
-                    break
-
-    def _check_plain(self, run: str) -> None:
-        folder = self._logdir
-        for part in run.split("/"):
-            folder /= part
-            if folder.is_symlink():
-                raise Conflict(f"run {run!a} lies behind the symbolic link {part!a}, which is not followed; remove the link")
-
-    def _check_way(self, run: str) -> None:
-        """Raise `Conflict` if the folder of a run that is not there yet could not be made."""
-        self._check_plain(run)
-        folder = self._logdir / run
-        while not os.path.lexists(folder):
-            folder = folder.parent
-        shown = folder.relative_to(self._logdir.parent)
-        if not folder.is_dir():
-            raise Conflict(
-                f"{str(shown)!a} is a file, where the folder of run {run!a} would have to be; move it, or rename the run"
-            )
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise Conflict(f"the folder {str(shown)!a} is not writable for this server; change its permissions")
-
-    def _check_writable(self, run: str) -> None:
-        self._check_plain(run)
-        folder = self._files.folder(run)
-        while not folder.exists():
-            folder = folder.parent
-        for path in (folder, folder.parent):
-            if not os.access(path, os.W_OK | os.X_OK):
-                shown = path.relative_to(self._logdir.parent)
-                raise Conflict(f"the folder {str(shown)!a} is not writable for this server; change its permissions")
-
 
 def _names_above(run: str) -> list[str]:
     parts = run.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts))]
-
-
-def _can_be_named(name: str) -> bool:
-    try:
-        run_name(name)
-    except InvalidItem:
-        return False
-    return True
 
 
 def _veiled(part: str) -> str:
