@@ -11,10 +11,10 @@ TEST_WORKERS ?= 3
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-clients test-compose lint fuzz chaos audit bench bench-peers proto openapi lock clean
+.PHONY: help up test test-clients test-compose lint fuzz chaos audit bench bench-peers proto openapi openapi-released lock clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 up: .venv/.installed-tensorboard  ## run the bridge and TensorBoard, and show the runs in ./runs (ARGS are flags of `tbbridge up`)
 	@$(BIN)/tbbridge up $(ARGS)
@@ -66,6 +66,9 @@ lock: .venv/.installed-dev  ## pin again, by version and hash, what the containe
 
 openapi: .venv/.installed-dev  ## write docs/openapi.json again, as the app says it
 	$(BIN)/python tests/shared/openapi_document.py
+
+openapi-released: openapi  ## for a release: what the interface is now becomes what it may not break any more
+	cp docs/openapi.json docs/openapi-released.json
 
 clean:  ## remove .venv, .venv-peers, .clients and the caches; never ./runs
 	rm -rf .venv .venv-peers .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

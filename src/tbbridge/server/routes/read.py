@@ -175,7 +175,11 @@ READ_ERRORS: Final = responses(
 
 def add_routes(app: FastAPI, service: Service) -> None:
     """Add the routes that read to `app`."""
+    _add_listing(app, service)
+    _add_scalars(app, service)
 
+
+def _add_listing(app: FastAPI, service: Service) -> None:
     def described(run: RunInfo) -> dict[str, object]:
         return {**_found_in(run), "status": None if service.opened is None else service.opened.status_of(run.run)}
 
@@ -225,6 +229,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
         route_class_override=RunsRoute,
     )
 
+
+def _add_scalars(app: FastAPI, service: Service) -> None:
     @app.get(
         "/api/v1/scalars",
         operation_id="readScalars",
