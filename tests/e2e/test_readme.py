@@ -46,7 +46,7 @@ def test_everything_printed_works(bridge: str, tmp_path: Path) -> None:
     (theirs, ours) = re.findall(r"```python\n(.*?)```", LAPIZ, re.DOTALL)
     assert "from lapiz import" in theirs, "that one is run with lapiz's own package, in test_family_packages"
     programs = [*blocks("python"), ours]
-    assert len(programs) == 3
+    assert len(programs) == 4
     for program in programs:
         run([sys.executable, "-W", "error", "-c", program.replace(PRINTED, place)], bridge, tmp_path)
     assert len(list((tmp_path / "runs-local" / "exp1").glob("*tfevents*"))) == 1
@@ -59,7 +59,7 @@ def test_everything_printed_works(bridge: str, tmp_path: Path) -> None:
     assert (hello["steps"], hello["values"]) == ([1, 1], [0.5, 0.5]), "both pages send it"
     assert list(values("experiment/lr=0.1", "loss/train")) == [1, 2, 3]
     assert values("experiment/lr=0.1", "loss/train")[3] == "NaN"
-    assert len(values("sine,lr=1e-3", "wave")) == 100
+    assert len(values("first", "loss")) == len(values("sine,lr=1e-3", "wave")) == 100
     assert list(values("exp1", "loss")) == list(range(10))
     assert list(values("run0,lr=1e-3,lambda=1e-1", "accuracy")) == [1, 36]
     assert values("nightly", "loss") == {7: 0.25}
