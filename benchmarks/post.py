@@ -42,8 +42,8 @@ def syncs_s(folder: Path, count: int) -> list[float]:
     return times
 
 
-def run(size: Size) -> Result:
-    """p50 and p99 of one connection, and requests a second of 64."""
+def measured(size: Size) -> dict[str, list[Loaded]]:
+    """Rounds of each, in turns."""
     rounds, seconds = size.pick((2, 0.2), (4, 0.35), (9, 2.0))
 
     def load(server: Server, request: bytes, connections: int) -> Loaded:
@@ -65,7 +65,12 @@ def run(size: Size) -> Result:
                 "bare 64": lambda: load(bare, EMPTY, 64),
                 "sync": lambda: Loaded({200: syncs_s(folder, size.pick(100, 500))}, 1.0),
             }
-            found = in_turns(works, rounds, "post")
+            return in_turns(works, rounds, "post")
+
+
+def run(size: Size) -> Result:
+    """p50 and p99 of one connection, and requests a second of 64."""
+    found = measured(size)
     p50 = {name: Spread.of([loaded.percentile(50) for loaded in all_]).times(1e6) for name, all_ in found.items()}
     p99 = {name: Spread.of([loaded.percentile(99) for loaded in all_]).times(1e6) for name, all_ in found.items()}
     rate = {name: Spread.of([loaded.rate() for loaded in all_]) for name, all_ in found.items()}
