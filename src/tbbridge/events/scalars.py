@@ -17,6 +17,7 @@ import struct
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from operator import itemgetter
 from typing import Final, TypeAlias
 
@@ -34,10 +35,10 @@ UInt64s: TypeAlias = NDArray[np.uint64]
 Positions: TypeAlias = NDArray[np.intp]
 Rows: TypeAlias = NDArray[np.void]
 
-# Below this many points, records made one by one come out ahead of setting up arrays (measured: about 1 us a record). Likewise
-# a group must have this many points on average to be worth its own setting up (about 40 us).
-_FEW_POINTS: Final = 100
-_POINTS_A_GROUP: Final = 40
+# Below this many points, records made one by one come out ahead of setting up arrays (measured: about 1.5 us a record). Likewise
+# a group must have this many points on average to be worth its own setting up (about 30 us).
+_FEW_POINTS: Final = 60
+_POINTS_A_GROUP: Final = 30
 # Rows made at a time: the temporary columns then stay in the processor's cache.
 _ROWS_AT_A_TIME: Final = 16384
 
@@ -248,9 +249,10 @@ def _encode_in_groups(columns: Sequence[ScalarColumns], described: Container[str
     points = _behind_each_other(columns)
     tags = [column.tag.encode() for column in columns]
     segments = _segments(columns, tags, points.codes, described)
-    order = np.argsort(segments.keys, kind="stable")
+    order = segments.keys.argsort(kind="stable")
     sorted_keys = segments.keys[order]
-    groups = np.split(order, np.flatnonzero(sorted_keys[1:] != sorted_keys[:-1]) + 1)
+    bounds = [0, *((sorted_keys[1:] != sorted_keys[:-1]).nonzero()[0] + 1).tolist(), len(order)]
+    groups = [order[start:end] for start, end in pairwise(bounds)]
     if len(points.values) < _POINTS_A_GROUP * len(groups):
         return _encode_one_by_one(columns, described)
     if (order[1:] < order[:-1]).any():
@@ -302,30 +304,33 @@ def _segments(columns: Sequence[ScalarColumns], tags: list[bytes], codes: UInt8s
     undescribed = np.array([column.tag not in described for column in columns])
     tag_bytes = np.array(list(map(len, tags)))
     counts = np.array([len(column.values) for column in columns])
-    firsts = np.cumsum(counts) - counts
+    firsts = counts.cumsum() - counts
     is_start = np.empty(len(codes), np.bool_)
     np.not_equal(codes[1:], codes[:-1], out=is_start[1:])
     is_start[firsts] = True
     is_start[firsts[undescribed & (counts > 1)] + 1] = True  # the describing point is a segment of its own
-    starts = np.flatnonzero(is_start)
-    of_column = np.searchsorted(firsts, starts, side="right") - 1
+    starts = is_start.nonzero()[0]
+    of_column = firsts.searchsorted(starts, side="right") - 1
     describing = undescribed[of_column] & (starts == firsts[of_column])
 
     segment_codes = codes[starts].astype(np.int64)
     falls = np.zeros(len(starts), np.int64)
     same_column = of_column[1:] == of_column[:-1]
     falls[1:] = (segment_codes[1:] < segment_codes[:-1]) & same_column & ~describing[:-1]
-    generations = np.cumsum(falls)
-    generations -= generations[np.searchsorted(starts, firsts)][of_column]
+    generations = falls.cumsum()
+    generations -= generations[starts.searchsorted(firsts)][of_column]
     keys = (generations + ~describing) * (2 * _NO_WALL_TIME) + segment_codes
     keys = keys * (int(tag_bytes.max()) + 1) + tag_bytes[of_column]
-    return _Segments(starts, np.diff(starts, append=len(codes)), of_column, describing, keys)
+    ends = np.empty_like(starts)
+    ends[:-1] = starts[1:]
+    ends[-1] = len(codes)
+    return _Segments(starts, ends - starts, of_column, describing, keys)
 
 
 def _in_order(points: _Points, starts: Positions, counts: Positions) -> _Points:
     """The points of these segments, one segment behind the other."""
-    ends = np.cumsum(counts)
-    positions = np.repeat(starts - (ends - counts), counts)
+    ends = counts.cumsum()
+    positions = (starts - (ends - counts)).repeat(counts)
     positions += np.arange(len(positions))
     return _Points(points.values[positions], points.steps[positions], points.wall_times[positions], points.codes[positions])
 
@@ -358,7 +363,7 @@ def _write_rows(
     """The records of one group: `counts[i]` rows of `templates[i]`, with the points' bytes and the CRCs filled in."""
     template_rows = np.frombuffer(b"".join(templates), rows.dtype)
     template_crcs = np.array([crc32c(template[HEADER_BYTES:-FOOTER_BYTES]) for template in templates], np.uint32)
-    template_of_row = np.repeat(np.arange(len(templates)), counts) if len(templates) > 1 else None
+    template_of_row = np.arange(len(templates)).repeat(counts) if len(templates) > 1 else None
     for start in range(0, len(rows), _ROWS_AT_A_TIME):
         some = slice(start, start + _ROWS_AT_A_TIME)
         if template_of_row is None:
@@ -389,8 +394,7 @@ def _fill(
             same_in_all ^= int(effects[column[0]])
 
     def store(column: NDArray[np.generic], at: int) -> None:
-        fields = np.dtype({"names": ["f"], "formats": [column.dtype], "offsets": [at], "itemsize": layout.record_bytes})
-        rows.view(fields)["f"] = column
+        rows.view(_part(column.dtype, at, layout.record_bytes))["f"] = column
 
     if layout.wall_time_at is not None:
         store(wall_times, layout.wall_time_at)
@@ -412,6 +416,12 @@ def _fill(
     if same_in_all:
         np.bitwise_xor(crcs, np.uint32(same_in_all), out=crcs)
     store(mask_rows(crcs), payload_end)
+
+
+@lru_cache(maxsize=limits.ENCODER_SHAPES_KEPT)
+def _part(of: np.dtype[np.generic], at: int, record_bytes: int) -> np.dtype[np.void]:
+    """Rows of which only what stands `at` bytes from their start is seen. Kept: making one takes 2 us, and a record has ten."""
+    return np.dtype({"names": ["f"], "formats": [of], "offsets": [at], "itemsize": record_bytes})
 
 
 def _varying_bits(column: UInt64s) -> int:

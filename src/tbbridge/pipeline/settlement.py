@@ -18,8 +18,10 @@ from tbbridge.events.histograms import bucketize
 from tbbridge.kinds import settled
 from tbbridge.model import (
     INT64_MAX,
+    SHORT_COLUMN,
     Batch,
     Embedding,
+    Float64s,
     Histogram,
     Int64s,
     RunBatch,
@@ -137,28 +139,38 @@ class Settlement:
             self._undo.pop()()
 
 
-class _Tags:
-    """The tags of a run while a batch for it is settled: those that it has, and what the batch makes of them."""
+class _Room:
+    """How many tags a run may still get."""
 
-    def __init__(self, known: Run | None, purge_step: int | None, tags_max: int) -> None:
-        self._known: Mapping[str, tuple[Kind, int]] = {} if known is None else known.tags
-        self._embeddings: Mapping[str, tuple[Kind, int]] = {} if known is None else known.embeddings
-        if purge_step is not None:
-            self._known = dict(purged(self._known, purge_step))
-        self._new: dict[str, tuple[Kind, int]] = {}
-        self._new_embeddings: dict[str, tuple[Kind, int]] = {}
+    def __init__(self, tags_max: int, known: Run | None) -> None:
         self._tags_max = tags_max
-        self._room = tags_max - len(self._known) - len(self._embeddings)
+        self._left = tags_max - (0 if known is None else len(known.tags) + len(known.embeddings))
+
+    def check(self) -> None:
+        """Raise `InvalidItem` if there is none."""
+        if self._left <= 0:
+            most = self._tags_max
+            message = f"the run has {most} tags, as many as it may; use fewer, or raise --tags-per-run-max on the server"
+            raise InvalidItem("too-many-tags", message, "tag")
+
+    def take(self) -> None:
+        """For one more tag."""
+        self._left -= 1
+
+
+class _Tags:
+    """Tags of a run, or its embeddings, while a batch is settled: those that it has, and what the batch makes of them."""
+
+    def __init__(self, known: Mapping[str, tuple[Kind, int]], room: _Room) -> None:
+        self._known = known
+        self._new: dict[str, tuple[Kind, int]] = {}
+        self._room = room
 
     def last_step(self, tag: str, kind: Kind) -> int | None:
         """The step of the tag's last value, None if it is new. Raises `InvalidItem` if it cannot take a value of `kind`."""
-        new, known = self._of(kind)
-        last = new.get(tag) or known.get(tag)
+        last = self._new.get(tag) or self._known.get(tag)
         if last is None:
-            if self._room <= 0:
-                most = self._tags_max
-                message = f"the run has {most} tags, as many as it may; use fewer, or raise --tags-per-run-max on the server"
-                raise InvalidItem("too-many-tags", message, "tag")
+            self._room.check()
             return None
         if last[0] is not kind:  # TensorBoard would not show them
             held, sent = last[0].name.lower(), kind.name.lower()
@@ -166,17 +178,11 @@ class _Tags:
             raise InvalidItem("kind-conflict", message, "tag")
         return last[1]
 
-    def note(self, tag: str, kind: Kind, step: int) -> None:
+    def note(self, tag: str, kind: Kind, step: int, *, is_new: bool) -> None:
         """The tag's last value is now one of `step`."""
-        new, known = self._of(kind)
-        if tag not in new and tag not in known:
-            self._room -= 1
-        new[tag] = (kind, step)
-
-    def _of(self, kind: Kind) -> tuple[dict[str, tuple[Kind, int]], Mapping[str, tuple[Kind, int]]]:
-        if kind is Kind.EMBEDDING:
-            return self._new_embeddings, self._embeddings
-        return self._new, self._known
+        if is_new:
+            self._room.take()
+        self._new[tag] = (kind, step)
 
 
 # Characters of a name that are kept when a number is put behind it: within the limit of a display name in any script.
@@ -192,6 +198,7 @@ class _Settling:
         self._now = now
         self._index = index
         self._undo = undo
+        self._now_as_column: Float64s = np.empty(0)
         self.openings: list[Opening] = []
         self.batches: list[RunBatch] = []
         self.targets: list[Run] = []
@@ -246,9 +253,16 @@ class _Settling:
 
     def _run(self, asked: RunBatch, known: Run | None, path: str) -> RunBatch:
         """Everything in `asked` that can be stored, with nothing left open."""
-        tags = _Tags(known, asked.purge_step, self._ledger.tags_per_run_max)
+        room = _Room(self._ledger.tags_per_run_max, known)
+        known_tags = {} if known is None else known.tags
+        if asked.purge_step is not None:
+            known_tags = dict(purged(known_tags, asked.purge_step))
+        tags = _Tags(known_tags, room)
         scalars = tuple(self._scalars(asked, tags, path))
-        summaries = tuple(self._summaries(asked, tags, path))
+        summaries: tuple[Summary, ...] = ()
+        if asked.summaries:
+            embeddings = _Tags({} if known is None else known.embeddings, room)
+            summaries = tuple(self._summaries(asked, tags, embeddings, path))
         create = asked.create and known is None
         purge_wall_time = None
         if asked.purge_step is not None:
@@ -267,15 +281,16 @@ class _Settling:
             except InvalidItem as error:
                 self._refuse(error.at(f"{path}.scalars[tag={column.tag!a}]"))
                 continue
-            tags.note(column.tag, Kind.SCALAR, int(steps[-1]))
+            tags.note(column.tag, Kind.SCALAR, int(steps[-1]), is_new=before is None)
             yield settled
 
-    def _summaries(self, asked: RunBatch, tags: _Tags, path: str) -> Iterator[Summary]:
+    def _summaries(self, asked: RunBatch, tags: _Tags, embeddings: _Tags, path: str) -> Iterator[Summary]:
         for position, summary in enumerate(asked.summaries):
             kind = kind_of(summary)
+            among = embeddings if kind is Kind.EMBEDDING else tags
             place = f"{path}.summaries[tag={summary.tag!a}]"
             try:
-                before = tags.last_step(summary.tag, kind)
+                before = among.last_step(summary.tag, kind)
                 step = summary.step if summary.step is not None else _next_step(before, 1)
                 if isinstance(summary, Embedding):
                     self._folders.check_embeddings(asked.run)
@@ -286,7 +301,7 @@ class _Settling:
                 self._regressed(place, 1, 1, step, before)
             if isinstance(summary, Embedding) and before is not None and step <= before:
                 summary = self._renamed(summary, position)  # noqa: PLW2901 - the same one, told apart
-            tags.note(summary.tag, kind, step)
+            among.note(summary.tag, kind, step, is_new=before is None)
             yield self._summary(summary, step, place)
 
     def _column(self, column: ScalarColumns, before: int | None, path: str) -> tuple[ScalarColumns, Int64s]:
@@ -299,19 +314,28 @@ class _Settling:
             self._look_back(column.tag, steps, before, path)
         if column.steps is not None and column.wall_times is not None:
             return column, steps
-        wall_times = column.wall_times if column.wall_times is not None else np.full(count, self._now)
+        wall_times = column.wall_times if column.wall_times is not None else self._times_of_receipt(count)
         # Not `replace`, which takes twice as long; and this is done for every column of every batch.
         return ScalarColumns(column.tag, column.values, steps, wall_times, column.display_name, column.description), steps
+
+    def _times_of_receipt(self, count: int) -> Float64s:
+        """That many times of this moment; columns of a batch are mostly of one length, and nobody changes what is in them."""
+        if len(self._now_as_column) != count:
+            self._now_as_column = np.full(count, self._now)
+        return self._now_as_column
 
     def _look_back(self, tag: str, steps: Int64s, before: int | None, path: str) -> None:
         """Count the steps that are below the one before them, and warn of the first."""
         previous = int(steps[0]) if before is None else before
-        if len(steps) == 1:  # the commonest column by far
-            if int(steps[0]) < previous:
-                self._regressed(f"{path}.scalars[tag={tag!a}].steps[0]", 1, 1, int(steps[0]), previous)
-            return
-        if int(steps[0]) >= previous and bool((steps[1:] >= steps[:-1]).all()):  # a third of the time that finding them takes
-            return
+        if int(steps[0]) >= previous:  # nearly always there is none, and seeing that takes a third of what finding them does
+            if len(steps) == 1:
+                return
+            if len(steps) <= SHORT_COLUMN:
+                listed = steps.tolist()
+                if listed == sorted(listed):
+                    return
+            elif bool((steps[1:] >= steps[:-1]).all()):
+                return
         back = np.flatnonzero(steps < np.concatenate(([np.int64(previous)], steps[:-1])))  # no difference: it could overflow
         if len(back):
             first = int(back[0])
