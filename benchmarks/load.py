@@ -209,6 +209,7 @@ def connected(server: Server, count: int) -> Iterator[Connections]:
     """`count` connections, closed at the end of the block."""
     connections = Connections(server.port, count)
     try:
+        connections.greet()
         yield connections
     finally:
         connections.close()
@@ -280,7 +281,6 @@ def open_loop(
     """
     loaded = Loaded()
     with connected(server, connections) as opened:
-        opened.greet()
         free = deque(opened.all)
         shared: deque[float] = deque()
         own: list[deque[float]] = [deque() for _ in opened.all] if in_turn else []

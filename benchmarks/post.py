@@ -2,7 +2,8 @@
 
 The floor is what nobody can do without who promises that a 200 is on disk: a FastAPI route that does nothing, under the same
 uvicorn with the same loop and parser, and twice a write of the same size with fdatasync into a preallocated file on the same
-file system. A bare ASGI app shows what FastAPI itself costs. One connection, and 64.
+file system. A route that does that write itself shows what a sync takes between requests: a disk, and a processor, that are
+asked without pause answer sooner. A bare ASGI app shows what FastAPI itself costs. One connection, and 64.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from benchmarks.bodies import ONE_POINT
 from benchmarks.load import Loaded, closed_loop, post
 from benchmarks.measure import Size, in_turns
 from benchmarks.results import Goal, Result, Row, Spread
-from benchmarks.servers import BARE, NO_OP, Server, bridge, floor
+from benchmarks.servers import BARE, NO_OP, SYNCED, Server, bridge, floor
 
 ENTRY_BYTES = 70  # of the journal for that body
 FILE_BYTES = 4 << 20
@@ -53,12 +54,18 @@ def measured(size: Size) -> dict[str, list[Loaded]]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with bridge(folder / "runs") as ours, floor(NO_OP, folder) as no_op, floor(BARE, folder) as bare:
-            for server, request in ((ours, WRITE), (no_op, EMPTY), (bare, EMPTY)):
+        with (
+            bridge(folder / "runs") as ours,
+            floor(NO_OP, folder) as no_op,
+            floor(SYNCED, folder) as synced,
+            floor(BARE, folder) as bare,
+        ):
+            for server, request in ((ours, WRITE), (no_op, EMPTY), (synced, EMPTY), (bare, EMPTY)):
                 closed_loop(server, lambda _, request=request: request, 1, count=100)  # type: ignore[misc] # warm
             works = {
                 "no-op 1": lambda: load(no_op, EMPTY, 1),
                 "ours 1": lambda: load(ours, WRITE, 1),
+                "synced 1": lambda: load(synced, EMPTY, 1),
                 "bare 1": lambda: load(bare, EMPTY, 1),
                 "no-op 64": lambda: load(no_op, EMPTY, 64),
                 "ours 64": lambda: load(ours, WRITE, 64),
@@ -81,6 +88,7 @@ def run(size: Size) -> Result:
         return Spread(at.median + syncs * sync.median, at.low + syncs * sync.low, at.high + syncs * sync.high, at.rounds)
 
     says = f"no-op route {p50['no-op 1'].median:.0f} us, fdatasync {sync.median:.0f} us"
+    in_route = p50["synced 1"].median - p50["no-op 1"].median
     above = (p50["ours 1"].median - p50["no-op 1"].median) / sync.median
     return Result(
         [
@@ -109,6 +117,14 @@ def run(size: Size) -> Result:
                 "p50 of the same floor, of which it may take four times",
                 goal=Goal(0.25),
                 note=f"p99 of the no-op route {p99['no-op 1'].median:.0f} us, of fdatasync {p99['sync'].median:.0f} us",
+            ),
+            Row(
+                "one point, one connection: p50",
+                "us",
+                p50["ours 1"],
+                p50["synced 1"],
+                "FastAPI route that does a write and an fdatasync",
+                note=f"in it a sync takes {in_route:.0f} us, in a loop of nothing else {sync.median:.0f} us",
             ),
             Row("one point, one connection: p50", "us", p50["ours 1"], p50["bare 1"], "bare ASGI app, no disk"),
             Row(

@@ -1,7 +1,7 @@
 """Servers as processes of their own that can be watched: the bridge, the floors it is compared with, and anything else.
 
-The floors run under the bridge's own HTTP server, loop and parser: a FastAPI route that does nothing, and an ASGI app that is
-nothing but its answer.
+The floors run under the bridge's own HTTP server, loop and parser: a FastAPI route that does nothing, one that does nothing but
+a write and its fdatasync, and an ASGI app that is nothing but its answer.
 """
 
 from __future__ import annotations
@@ -32,6 +32,31 @@ app = FastAPI()
 
 @app.post("/no-op")
 async def no_op() -> dict[str, int]:
+    return {"accepted": 1}
+
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=False, log_level="warning")
+"""
+# Its file is laid out beforehand, as the journal is, and written over once more when it is full.
+SYNCED = """
+import os
+import sys
+import uvicorn
+from fastapi import FastAPI
+
+FILE_BYTES, ENTRY_BYTES = 4 << 20, 70
+
+app = FastAPI()
+descriptor = os.open(os.path.join(sys.argv[2], "synced"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+os.write(descriptor, bytes(FILE_BYTES))
+os.fsync(descriptor)
+at = 0
+
+@app.post("/no-op")
+async def synced() -> dict[str, int]:
+    global at
+    os.pwrite(descriptor, b"x" * ENTRY_BYTES, at)
+    os.fdatasync(descriptor)
+    at = (at + ENTRY_BYTES) % (FILE_BYTES - ENTRY_BYTES)
     return {"accepted": 1}
 
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=False, log_level="warning")
@@ -121,7 +146,7 @@ def bridge(logdir: Path, *flags: str) -> Iterator[Server]:
 def floor(source: str, logdir: Path) -> Iterator[Server]:
     """One of the floors above."""
     port = free_port()
-    with running([sys.executable, "-c", source, str(port)], f"http://{HOST}:{port}") as process:
+    with running([sys.executable, "-c", source, str(port), str(logdir)], f"http://{HOST}:{port}") as process:
         yield Server(port, process, logdir)
 
 
