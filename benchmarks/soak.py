@@ -101,12 +101,12 @@ def soak(server: Server, requests: int) -> list[Sample]:
 def growth(samples: list[Sample], field: str) -> tuple[float, float]:
     """What there was when all was warm, and at the end: medians of the second tenth and of the last.
 
-    Of files, which come and go with each segment, the most in either half.
+    Of files, of which one more or less is there as segments and checkpoints come and go, the mean of either half.
     """
     values = [float(getattr(sample, field)) for sample in samples]
     tenth, half = max(1, len(values) // 10), len(values) // 2
     if field.startswith("state"):
-        return max(values[:half]), max(values[half:])
+        return statistics.fmean(values[:half]), statistics.fmean(values[half:])
     return statistics.median(values[tenth : 2 * tenth]), statistics.median(values[-tenth:])
 
 
