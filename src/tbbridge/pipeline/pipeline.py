@@ -24,6 +24,7 @@ from tbbridge.pipeline import codec
 from tbbridge.pipeline.change import Removed
 from tbbridge.pipeline.changes import Changes, Decided
 from tbbridge.pipeline.checkpoint import write_checkpoint
+from tbbridge.pipeline.diskwork import Store
 from tbbridge.pipeline.door import (
     LOST,
     Ack,
@@ -47,7 +48,7 @@ from tbbridge.pipeline.logfiles import LogFiles
 from tbbridge.pipeline.queue import BatchQueue, Errand, Request
 from tbbridge.pipeline.recovery import recover
 from tbbridge.pipeline.veils import Veils
-from tbbridge.pipeline.writer import Store, Writer, lose
+from tbbridge.pipeline.writer import Writer, lose
 
 log = logging.getLogger(__name__)
 
