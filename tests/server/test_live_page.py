@@ -116,10 +116,10 @@ def test_what_is_served_was_built_from_the_sources_that_are_here():
 
 
 @pytest.mark.skipif(NODE is None, reason="there is no node on this machine: apt-get install nodejs")
-def test_the_arithmetic_of_its_charts_is_right():
+def test_its_arithmetic_and_its_colours_are_right():
     tested = subprocess.run([NODE, "--test"], cwd=WEB, capture_output=True, text=True, timeout=60)
     assert tested.returncode == 0, tested.stdout
-    assert "# pass 9" in tested.stdout
+    assert "# pass 19" in tested.stdout
 
 
 def test_it_weighs_little():

@@ -153,8 +153,12 @@ export class Card {
     const stage = this.plot.clientWidth;
     const at = over.offsetLeft + left;
     const width = this.tip.offsetWidth;
-    const x = at + 14 + width <= stage ? at + 14 : Math.max(2, at - width - 14);
-    this.tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(Math.min(top + 12, this.plot.clientHeight - 20))}px)`;
+    const isRight = at + 14 + width <= stage;
+    const isLeft = at - 14 - width >= 2;
+    const x = isRight ? at + 14 : isLeft ? at - width - 14 : Math.max(2, Math.min(at - width / 2, stage - width));
+    const under = this.plot.clientHeight - 20;
+    const y = isRight || isLeft ? Math.min(top + 12, under) : under; // with no room beside the cursor it would hide what it tells of
+    this.tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
     if (document.activeElement === this.plot && !this.plot.matches(":hover")) {
       this.spoken.textContent = seen.map((row) => `${shown(row.run)} ${format.number(row.value, 4)} at step ${format.step(row.step)}`).join(", ");
     }
@@ -232,7 +236,7 @@ export class Card {
     }
     const isCandles = this.runs.some((run) => this.chart.seriesOf(run)?.candles);
     const head = isCandles ? "run,tag,first_step,last_step,count,min,q1,median,q3,max" : "run,tag,step,wall_time,value";
-    save(new Blob([`${head}\n${lines.join("\n")}\n`], { type: "text/csv" }), `${fileName(this.tag)}.csv`);
+    save(new Blob([`${[head, ...lines].join("\n")}\n`], { type: "text/csv" }), `${fileName(this.tag)}.csv`);
   }
 
   async saveAll(url) {

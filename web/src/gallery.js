@@ -1,9 +1,10 @@
 // What the views of histograms, images, audio and texts share: a panel for each tag and run, read when it is seen.
 
-import { Refused } from "./api.js";
-import { onTheme } from "./colors.js";
-import { Growing, fill, h, shown, throttled } from "./dom.js";
+import { Refused, getBlob, getJson } from "./api.js";
+import { colorOf, onTheme } from "./colors.js";
+import { Growing, fill, h, settled, shown, throttled } from "./dom.js";
 import { emptyState } from "./empty.js";
+import * as format from "./format.js";
 import { model, onModel, shownRuns, tagsOf } from "./model.js";
 import { change, matcher, onChange, state } from "./state.js";
 
@@ -12,6 +13,8 @@ const PANELS_AT_ONCE = 24;
 const AGAIN_MS = 500;
 // What failed and may pass is asked again after this.
 const FAILED_MS = 1500;
+// While a slider is moved, a picture or sound is asked for when it rests so long.
+const REST_MS = 60;
 
 export class Gallery {
   /** `kind`: of the tags; `Panel`: made with (tag, run), has `element`, `read()`, and perhaps `drawn()` and `stop()`. */
@@ -127,11 +130,10 @@ export function panelHead(tag, run, swatch) {
   return h("header", null, h("h3", { title: shown(tag) }, h("bdi", null, shown(tag))), h("p", { class: "of-run" }, swatch, h("bdi", null, shown(run))));
 }
 
-/** A slider over the steps of values. `onStep(i)` is called when another is chosen; follows the newest until the reader moves it. */
-export class StepSlider {
-  constructor(label, text, onStep) {
+/** A slider over the steps of values. `onStep(value)` is called when another is chosen; follows the newest until the reader moves it. */
+class StepSlider {
+  constructor(label, onStep) {
     this.onStep = onStep;
-    this.text = text;
     this.values = [];
     this.range = h("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": `Step of ${label}`, on: { input: () => this.moved() } });
     this.says = h("output", { class: "num" });
@@ -148,10 +150,84 @@ export class StepSlider {
   }
 
   moved() {
-    const i = Number(this.range.value);
-    if (this.values[i] === undefined) return;
-    this.says.textContent = this.text(this.values[i]);
-    this.range.setAttribute("aria-valuetext", this.text(this.values[i]));
-    this.onStep(i);
+    const value = this.values[Number(this.range.value)];
+    if (value === undefined) return;
+    const text = `step ${format.step(value.step)} \u00b7 ${format.moment(value.wall_time)}`;
+    this.says.textContent = text;
+    this.range.setAttribute("aria-valuetext", text);
+    this.onStep(value);
+  }
+}
+
+/** A panel with a slider over its steps. `path`: where its values are read; `body`: into which `show(value)` puts one of them. */
+export class SteppedPanel {
+  constructor(tag, run, path, body) {
+    Object.assign(this, { tag, run, path, body });
+    this.swatch = h("span", { class: "swatch" });
+    this.themed();
+    this.slider = new StepSlider(shown(tag), (value) => this.show(value));
+    this.element = h("article", { class: "panel" }, panelHead(tag, run, this.swatch), body, this.slider.element);
+  }
+
+  themed() {
+    this.swatch.style.background = colorOf(this.run);
+  }
+
+  say(text) {
+    fill(this.body, h("p", { class: "dim" }, text));
+  }
+
+  async read() {
+    const { values } = await getJson(this.path, { run: this.run, tag: this.tag });
+    this.slider.set(values);
+  }
+}
+
+/** One whose values are files of a `kind`, one or several a step; `made(url, type, label)` is the element that shows one. */
+export class FilesPanel extends SteppedPanel {
+  constructor(tag, run, path, kind, body) {
+    super(tag, run, path, body);
+    this.kind = kind;
+    this.urls = [];
+    this.load = settled(() => this.loadNow(), REST_MS);
+  }
+
+  show(value) {
+    this.wanted = value;
+    this.load();
+  }
+
+  async loadNow() {
+    const { step, index, wall_time: wall, samples } = this.wanted;
+    const which = `${index} ${wall}`;
+    if (!this.isRead || which === this.showing) return;
+    this.showing = which;
+    this.abort?.abort();
+    this.abort = new AbortController();
+    try {
+      const query = { run: this.run, tag: this.tag, index, kind: this.kind };
+      const blobs = await Promise.all(samples.map((_, sample) => getBlob("api/v1/blob", { ...query, sample }, this.abort.signal)));
+      this.revoke();
+      this.urls = blobs.map((blob) => URL.createObjectURL(blob));
+      const label = (i) => `${shown(this.tag)}${blobs.length > 1 ? `, sample ${i + 1}` : ""} of ${shown(this.run)} at step ${step}`;
+      fill(this.body, blobs.map(({ type }, i) => this.made(this.urls[i], type, label(i))));
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.showing = null; // the next reading tries again
+      this.say(error.message);
+    }
+  }
+
+  /** It is not looked at any more: what it holds is let go, and read again when it is. */
+  stop() {
+    this.abort?.abort();
+    this.revoke();
+    this.showing = null;
+    this.isRead = false;
+  }
+
+  revoke() {
+    for (const url of this.urls) URL.revokeObjectURL(url);
+    this.urls = [];
   }
 }

@@ -135,8 +135,8 @@ export class Series {
       lastStep: isTail ? this.steps.at(-1) : this.lastCandle,
       lastValue: isTail ? values.at(-1) : (candles?.median.at(-1) ?? NaN),
       isMedian: !isTail && candles !== null,
-      low,
-      high,
+      low: low <= high ? low : NaN,
+      high: low <= high ? high : NaN,
       nans,
     };
   }
