@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browser import Sight, chromium
+from playwright.sync_api import Browser
 from processes import Process, address_in, serve
 
 
@@ -29,3 +32,31 @@ def processes_of_test() -> Iterator[list[Process]]:
     yield started
     for process in started:
         process.__exit__()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; its tests are skipped where there is none."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Sight]]:
+    """Opens pages; at the end of the test nothing on them may have gone wrong that the test did not expect."""
+    opened: list[Sight] = []
+
+    def open_at(address: str, **options: Any) -> Sight:
+        context = browser.new_context(**{"viewport": {"width": 1300, "height": 900}, "reduced_motion": "reduce", **options})
+        sight = Sight(context.new_page())
+        opened.append(sight)
+        sight.page.goto(address)
+        return sight
+
+    yield open_at
+    for sight in opened:
+        pwned = sight.page.evaluate("window.pwned")
+        sight.page.context.close()
+        assert pwned is None, "a script of a stranger ran"
+        # what the browser itself says when a bridge is killed or stops is no fault of the page
+        assert [trouble for trouble in sight.troubles if "net::ERR_" not in trouble] == []

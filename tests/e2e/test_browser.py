@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, Sight, chromium, colors
+from browser import CHROMIUM, Sight, colors
 from playwright.sync_api import Browser, expect
 from processes import ROOT, TensorBoard, environment, tensorboard, until
 
@@ -34,12 +34,6 @@ def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TensorBoard]:
         until(lambda: viewer.ask("plugin/graphs/info"), "TensorBoard has read the gallery to its end")
         until(lambda: viewer.ask("plugins_listing")["projector"]["enabled"], "the projector is active")
         yield viewer
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -12,19 +12,17 @@ import io
 import json
 import re
 import signal
-import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from browser import CHROMIUM, Sight, chromium, colors
-from playwright.sync_api import Browser, Download, Locator, Page, expect
-from processes import TBBRIDGE, Process, address_in, environment, get, post, serve, tensorboard, until
+from browser import CHROMIUM, Sight, colors
+from live_page import card, columns, delete, downloaded, findings, from_menu, only, run_menu, table_of, write, zoom_of
+from playwright.sync_api import Page, expect
+from processes import TBBRIDGE, Process, address_in, environment, get, serve, tensorboard, until
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine: apt-get install chromium")
 
@@ -43,14 +41,6 @@ EVIL_TEXT = f"""# A note <script>window.pwned = 1</script>
 
 ![picture](https://example.org/spy.png)
 """
-
-
-def columns(tag: str, values: Any, first: int = 0) -> dict[str, Any]:
-    return {"tag": tag, "steps": list(range(first, first + len(values))), "values": values}
-
-
-def write(bridge: str, run: str, *scalars: dict[str, Any], **more: Any) -> None:
-    post(f"{bridge}/api/v1/write", {"runs": [{"run": run, "scalars": list(scalars), **more}]})
 
 
 @pytest.fixture(scope="module")
@@ -88,89 +78,12 @@ def bridge(logdir: Path) -> Iterator[str]:
         assert process.end() == 0, process.output
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Sight]]:
-    """Opens pages; at the end of the test nothing on them may have gone wrong that the test did not expect."""
-    opened: list[Sight] = []
-
-    def open_at(address: str, **options: Any) -> Sight:
-        context = browser.new_context(viewport={"width": 1300, "height": 900}, reduced_motion="reduce", **options)
-        sight = Sight(context.new_page())
-        opened.append(sight)
-        sight.page.goto(address)
-        return sight
-
-    yield open_at
-    for sight in opened:
-        pwned = sight.page.evaluate("window.pwned")
-        sight.page.context.close()
-        assert pwned is None, "a script of a stranger ran"
-        # what the browser itself says when a bridge is killed or stops is no fault of the page
-        assert [trouble for trouble in sight.troubles if "net::ERR_" not in trouble] == []
-
-
 @pytest.fixture
 def page(open_page: Callable[..., Sight], bridge: str) -> Page:
     """The page with all runs."""
     page = open_page(f"{bridge}/").page
     expect(page.locator(".connection")).to_have_text("live")
     return page
-
-
-def card(page: Page, tag: str) -> Locator:
-    """A chart that is drawn."""
-    found = page.locator(f".card[data-tag={json.dumps(tag)}]")
-    found.scroll_into_view_if_needed()
-    expect(found).to_have_attribute("data-drawn", re.compile("."))
-    return found
-
-
-def only(page: Page, name: str) -> None:
-    """Show only this run or group: the button is there when the mouse is over the row."""
-    button = page.get_by_role("button", name=f"Show only {name}", exact=True)
-    page.locator(".run, .run-group").filter(has=button).hover()
-    button.click()
-    page.mouse.move(0, 0)
-
-
-def run_menu(page: Page, run: str) -> None:
-    button = page.get_by_role("button", name=f"More for {run}", exact=True)
-    page.locator(".run").filter(has=button).hover()
-    button.click()
-
-
-def table_of(chart: Locator) -> dict[str, list[str]]:
-    """The chart's table: the cells of each run."""
-    button = chart.get_by_role("button", name="Show as a table")
-    if button.get_attribute("aria-pressed") == "false":
-        button.click()
-    rows = chart.locator("tbody tr").all()
-    return {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in rows}
-
-
-def downloaded(page: Page, act: Callable[[], None]) -> bytes:
-    with page.expect_download() as waiting:
-        act()
-    download: Download = waiting.value
-    return Path(download.path()).read_bytes()
-
-
-def from_menu(chart: Locator, entry: str) -> None:
-    chart.get_by_role("button", name=re.compile("^More for")).click()
-    chart.page.get_by_role("menuitem", name=entry).click()
-
-
-def zoom_of(page: Page, tag: str) -> list[float] | None:
-    """The range that the address holds."""
-    page.wait_for_timeout(200)  # it is written when things have come to rest
-    found = re.search(r"zoom=([^&]*)%3A([^&]*)%3A" + tag, page.url)
-    return [float(found[1]), float(found[2])] if found else None
 
 
 def test_points_runs_and_tags_appear_as_they_come(page: Page, bridge: str) -> None:
@@ -187,11 +100,6 @@ def test_points_runs_and_tags_appear_as_they_come(page: Page, bridge: str) -> No
     delete(bridge, run="digits/new")
     expect(page.locator('.card[data-tag="brand/new"]')).to_have_count(0)
     expect(page.locator(".run", has_text="new")).to_have_count(0)
-
-
-def delete(bridge: str, **query: str) -> None:
-    text = urllib.parse.urlencode(query)
-    urllib.request.urlopen(urllib.request.Request(f"{bridge}/api/v1/runs?{text}", method="DELETE"), timeout=30)
 
 
 def test_what_is_painted_changes_with_a_point(page: Page, bridge: str) -> None:
@@ -470,29 +378,26 @@ def test_everything_can_be_done_with_keys(page: Page) -> None:
     expect(page.get_by_role("menu")).to_have_count(0)
 
 
-def test_axe_finds_nothing_serious(open_page: Callable[..., Sight], bridge: str) -> None:
-    page = open_page(f"{bridge}/").page
-    table_of(card(page, "loss"))
-    seen = findings(page, "light")
-    page.get_by_role("button", name="Light or dark").click()
-    for view in ("Scalars", "Histograms", "Images", "Audio", "Texts", "HParams", "Logs", "Health"):
+VIEWS = ("Scalars", "Histograms", "Images", "Audio", "Texts", "HParams", "Logs", "Health")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(open_page: Callable[..., Sight], bridge: str, theme: str) -> None:
+    page = open_page(f"{bridge}/", color_scheme=theme).page
+    seen: list[str] = []
+    for view in VIEWS:
         page.get_by_role("link", name=view, exact=True).click()
         expect(page.locator("main").locator(".card, .panel, .hparams table, .log, .tile").first).to_be_visible()
         seen += findings(page, view)
     page.get_by_role("link", name="Scalars").click()
-    from_menu(card(page, "loss"), "Delete this series")
+    loss = card(page, "loss")
+    table_of(loss)
+    seen += findings(page, "table")
+    loss.get_by_role("button", name="More for loss").click()
+    seen += findings(page, "menu")
+    page.get_by_role("menuitem", name="Delete this series").click()
     seen += findings(page, "dialog")
     assert seen == []
-
-
-def findings(page: Page, where: str) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{where}: {one['id']}: {node['html'][:200]}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
 
 
 def test_ten_thousand_tags_do_not_freeze_it(open_page: Callable[..., Sight], tmp_path: Path) -> None:
