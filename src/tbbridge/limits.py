@@ -136,6 +136,8 @@ REPORTED_ITEMS: Final = 100
 # --- the pipeline -----------------------------------------------------------------------------------------------------
 # Batches admitted and not yet journalled. At 24 bytes a point this is 2.8 million points, half a second of a full load.
 QUEUE_MAX_BYTES: Final = 64 * MiB
+# While writes are refused, a queue filled to this share counts as full: who is refused then need not be read and parsed before.
+QUEUE_FULL_SHARE: Final = 7 / 8
 # One group commit: large enough that fdatasync no longer matters, small enough that its encoding holds nobody up for long.
 GROUP_MAX_BYTES: Final = 16 * MiB
 # What a batch costs besides its arrays: objects, future, names. Keeps a million empty requests from being free.
@@ -242,7 +244,7 @@ REQUESTS_MAX: Final = 1024
 # then those under way are a queue that stands, and all they get from being many is to wait for each other. More than this many
 # make nothing quicker (throughput peaks here), and with 1,024 each waits four times as long.
 REQUESTS_STANDING_MAX: Final = 256
-OVERLOAD_BURST_S: Final = 1.0
+OVERLOAD_BURST_S: Final = 0.5
 OVERLOAD_PAUSE_S: Final = 0.25
 # Open connections, in all and from one address (an IPv6 network of /64 counts as one). An idle one costs about 13 KiB, so all
 # of them 52 MiB; a thousand clients behind one router fit, and no address alone can keep all others out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -9,6 +10,7 @@ import socket
 import urllib.request
 from pathlib import Path
 
+import httpx
 from processes import address_in, serve
 
 import tbbridge
@@ -73,3 +75,35 @@ def test_requests_in_a_row_on_a_connection_that_breaks_leave_no_traceback(tmp_pa
             assert answer.status == 200
         assert process.end() == 0
         assert "Traceback" not in process.output, process.output[-3000:]
+
+
+async def test_while_the_queue_stays_full_large_writes_are_refused_unread_and_what_was_taken_is_there(tmp_path: Path) -> None:
+    """They are far fewer than the requests that the bridge works on at one time: the queue is what is full."""
+    values = [0.123456789] * 4_000
+    taken = [0] * 24
+    unread = 0.0
+    with serve(tmp_path, "--queue-max-bytes", "1KiB") as process:
+        async with httpx.AsyncClient(base_url=address_in(process), timeout=60) as client:
+
+            async def send(number: int) -> None:
+                while not unread:
+                    body = {"runs": [{"run": f"r{number}", "scalars": [{"tag": "t", "values": values}]}]}
+                    answer = await client.post("/api/v1/write", json=body)
+                    assert answer.status_code in (200, 429), answer.text
+                    taken[number] += answer.status_code == 200
+
+            async def look() -> None:
+                nonlocal unread
+                while not unread:
+                    await asyncio.sleep(0.2)
+                    found = re.search(r'rejects_total\{reason="overload"\} ([0-9.]+)', (await client.get("/metrics")).text)
+                    unread = float(found[1]) if found else 0.0
+
+            async with asyncio.timeout(60):
+                await asyncio.gather(look(), *(send(number) for number in range(len(taken))))
+            for number, count in enumerate(taken):
+                if count:
+                    answer = await client.get("/api/v1/scalars", params={"run": f"r{number}", "tag": "t"})
+                    assert len(answer.json()["values"]) == count * len(values)
+        assert process.end() == 0
+    assert sum(taken)

@@ -141,7 +141,6 @@ async def holding():
 async def busy(monkeypatch):
     """A server that takes one request at a time, and has it."""
     monkeypatch.setattr(limits, "REQUESTS_MAX", 1)
-    monkeypatch.setattr(limits, "REQUESTS_STANDING_MAX", 1)
     async with holding() as held, held.open() as (_, writer):
         writer.write(WHOLE)
         await held.until_begun(1)
@@ -289,12 +288,12 @@ def test_a_burst_may_fill_all_places_and_a_standing_queue_a_quarter_of_them():
     now = 0.0
     while now <= limits.OVERLOAD_BURST_S:
         assert connections.is_overloaded(now)
-        connections.refuse_overload(now)
+        connections.note_overload(now)
         connections.under_way = limits.REQUESTS_MAX - 1
         assert not connections.is_overloaded(now), "still a burst"
         connections.under_way = limits.REQUESTS_MAX
         now += 0.1
-    connections.refuse_overload(now)
+    connections.note_overload(now)
     connections.under_way = limits.REQUESTS_STANDING_MAX
     assert connections.is_overloaded(now)
     connections.under_way -= 1
@@ -305,9 +304,20 @@ def test_after_a_pause_without_refusals_all_places_are_there_again():
     connections = Connections(5000, 5000, Counter())
     connections.under_way = limits.REQUESTS_STANDING_MAX
     for tenth in range(20):
-        connections.refuse_overload(tenth / 10)
+        connections.note_overload(tenth / 10)
     assert connections.is_overloaded(2.0)
     pause = 1.9 + limits.OVERLOAD_PAUSE_S
     assert not connections.is_overloaded(pause)
-    connections.refuse_overload(pause)
+    connections.note_overload(pause)
     assert not connections.is_overloaded(pause), "a new burst begins"
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_few_writes_are_too_many_while_the_queue_behind_them_is_full_and_refuses(is_full):
+    connections = Connections(5000, 5000, Counter())
+    connections.is_queue_full = lambda: is_full
+    connections.under_way = 3
+    assert not connections.is_overloaded(0.0), "nothing was refused yet"
+    for tenth in range(20):
+        connections.note_overload(tenth / 10)
+    assert connections.is_overloaded(2.0) is is_full

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tbbridge import limits
 from tbbridge.errors import TooManyConnections, TooManyRequests
-from tbbridge.server import overload
 
 if TYPE_CHECKING:
     from tbbridge.server.protocols import WatchedProtocol
@@ -64,7 +64,9 @@ class Connections:
         self._per_address_max = per_address_max
         self._refused = refused
         self.under_way = 0  # connections whose request is being worked on; counted with httptools only
-        self._overload_since = self._overload_last = float("-inf")  # the first and the last write refused without a pause
+        self.refuses = False  # a write was refused lately, because there were too many
+        self._refuses_since = self._refused_last = float("-inf")  # when the first and the last was, without a pause between
+        self.is_queue_full: Callable[[], bool] = lambda: False
         self._open: set[WatchedProtocol] = set()
         self._by_client: Counter[str] = Counter()
 
@@ -107,15 +109,20 @@ class Connections:
         """Whether a further write is one too many: a burst may fill all the places, but what stands there for long may not."""
         if self.under_way >= limits.REQUESTS_MAX:
             return True
-        lasts = self._overload_last - self._overload_since > limits.OVERLOAD_BURST_S
-        return lasts and self.under_way >= limits.REQUESTS_STANDING_MAX and now - self._overload_last < limits.OVERLOAD_PAUSE_S
+        if not self.refuses:
+            return False
+        if now - self._refused_last >= limits.OVERLOAD_PAUSE_S:
+            self.refuses = False
+            return False
+        lasts = self._refused_last - self._refuses_since > limits.OVERLOAD_BURST_S
+        return lasts and (self.under_way >= limits.REQUESTS_STANDING_MAX or self.is_queue_full())
 
-    def refuse_overload(self, now: float) -> None:
-        """Count a write that is one too many."""
-        if now - self._overload_last >= limits.OVERLOAD_PAUSE_S:
-            self._overload_since = now
-        self._overload_last = now
-        self._refused[overload.REASON] += 1
+    def note_overload(self, now: float) -> None:
+        """A write was refused because there are too many, here or behind."""
+        if now - self._refused_last >= limits.OVERLOAD_PAUSE_S:
+            self._refuses_since = now
+        self._refused_last = now
+        self.refuses = True
 
     def look(self, now: float) -> None:
         """Close those that take too long. `now` is the event loop's time; to be called about once a second."""

@@ -290,7 +290,8 @@ class _FramingMixin(WatchedProtocol):
         refusal = overload.refusal_of(data)
         if refusal is None:
             return False
-        self.watch.refuse_overload(now)
+        self.watch.refuse(overload.REASON)
+        self.watch.note_overload(now)
         self._unset_keepalive_if_required()  # `look` closes it instead: a timer costs as much as the refusal
         self._refused_at = now
         self._waiting_since = 0.0
@@ -329,7 +330,8 @@ class _FramingMixin(WatchedProtocol):
             data = self._past_refused(data)
             if not data:
                 return
-        if self.watch.under_way >= limits.REQUESTS_STANDING_MAX and self._is_refused_at_once(data):
+        watch = self.watch
+        if (watch.refuses or watch.under_way >= limits.REQUESTS_MAX) and self._is_refused_at_once(data):
             return
         self._refused_at = 0.0
         if self._is_in_head:

@@ -65,6 +65,7 @@ async def serve(settings: ServerSettings, *, on_ready: Callable[[str], None] | N
         )
         service: Service = app.state.service
         service.connections = connections
+        connections.is_queue_full = service.is_queue_full
         server = _Server(config, connections, certificate, lambda: _announce(listener, settings, on_ready), service.stop)
         opening = _Opening(asyncio.current_task())
         giving_back = asyncio.create_task(memory.give_back()) if memory.keep_for_reuse() else None

@@ -109,6 +109,18 @@ class Service:
         """Whether batches are taken now."""
         return Health(False, "the bridge is starting or stopping") if self.opened is None else self.opened.health
 
+    def is_queue_full(self) -> bool:
+        """Whether a further batch will hardly find room."""
+        if self.opened is None:
+            return False
+        stats = self.opened.stats
+        return stats.queue_bytes > limits.QUEUE_FULL_SHARE * stats.queue_max_bytes
+
+    def note_overload(self) -> None:
+        """A write was refused because too many wait: the next ones need not be read before they are."""
+        if self.connections is not None:
+            self.connections.note_overload(asyncio.get_running_loop().time())
+
     def stop(self) -> None:
         """The server begins to stop: end what has no end of its own."""
         self.stopping.set()

@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tbbridge import limits
-from tbbridge.errors import InvalidQuery, ItemError, TBBridgeError
+from tbbridge.errors import InvalidQuery, ItemError, QueueFull, TBBridgeError
 from tbbridge.pipeline.door import Ack, Receipt
 from tbbridge.server import openapi
 from tbbridge.server.answers import Answer, form_of, form_of_scope, problem
@@ -36,6 +36,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
         try:
             response, held_at = await _write(scope, receive, service)
         except TBBridgeError as error:
+            if isinstance(error, QueueFull):
+                service.note_overload()
             response = problem(error, form_of_scope(scope))
         await response(scope, receive, send)
         if held_at:
