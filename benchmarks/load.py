@@ -279,66 +279,99 @@ def open_loop(
     `in_turn`: each belongs to the connection whose turn it is, and waits for that one. Answers are waited for until `grace_s`
     after the last moment; what is still missing then counts as UNANSWERED, at the age that it has.
     """
-    loaded = Loaded()
     with connected(server, connections) as opened:
-        free = deque(opened.all)
-        shared: deque[float] = deque()
-        own: list[deque[float]] = [deque() for _ in opened.all] if in_turn else []
-        started = time.perf_counter()
-        last = started + due[-1]
-        loaded.due_s = due[-1] or 1e-3  # a single request is due at once
-        number, total = 0, len(due)
-        under_way = 0
+        return _OpenLoop(opened, request_of, due, grace_s, in_turn, on_answer).run()
 
-        def send(connection: _Connection, at: float) -> None:
-            nonlocal under_way
-            under_way += 1
-            opened.send(connection, request_of(connection.number), at)
 
-        while True:
-            now = time.perf_counter()
-            while number < total and (at := started + due[number]) <= now:
-                if in_turn:
-                    connection = opened.all[number % connections]
-                    is_free = connection.is_open and not connection.is_busy
-                else:
-                    is_free = bool(free)
-                    connection = free.popleft() if free else opened.all[0]
-                if is_free:
-                    loaded.late_s.append(now - at)
-                    send(connection, at)
-                elif in_turn:
-                    own[connection.number].append(at)
-                else:
-                    shared.append(at)
-                number += 1
-                now = time.perf_counter()
-            if number < total:
-                wait_s = max(0.0, started + due[number] - now - _EARLY_S)
-            elif not under_way or now > last + grace_s:
-                break
-            else:
-                wait_s = last + grace_s - now
-            for connection, status, took in opened.wait(wait_s):
-                under_way -= 1
-                loaded.add(status, took)
-                if connection.due + took <= last:
-                    loaded.in_time[status] += 1
-                if on_answer is not None:
-                    on_answer(connection.number, status, took)
-                if not connection.is_open:
-                    continue
-                waiting = own[connection.number] if in_turn else shared
-                if waiting:
-                    send(connection, waiting.popleft())
-                elif not in_turn:
-                    free.append(connection)
+class _OpenLoop:
+    """An open loop that goes on."""
+
+    def __init__(
+        self,
+        opened: Connections,
+        request_of: RequestOf,
+        due: Sequence[float],
+        grace_s: float,
+        in_turn: bool,
+        on_answer: OnAnswer | None,
+    ) -> None:
+        self._opened = opened
+        self._request_of = request_of
+        self._due = due
+        self._in_turn = in_turn
+        self._on_answer = on_answer
+        self._loaded = Loaded(due_s=due[-1] or 1e-3)  # a single request is due at once
+        self._free = deque(opened.all)
+        # Requests that are due and for which no connection is free: of each connection, or of all.
+        self._old: list[deque[float]] = [deque() for _ in opened.all] if in_turn else [deque()]
+        self._number = 0  # of the next request
+        self._under_way = 0
+        self._started = time.perf_counter()
+        self._last = self._started + due[-1]
+        self._until = self._last + grace_s
+
+    def run(self) -> Loaded:
+        """To its end."""
+        while (wait_s := self._send_due()) is not None:
+            for answer in self._opened.wait(wait_s):
+                self._take(answer)
+        return self._end()
+
+    def _send_due(self) -> float | None:
+        """Send what is due; return for how long to wait for answers before the next is, None at the end."""
         now = time.perf_counter()
-        for left in (*own, shared):
-            for at in left:
-                loaded.add(UNANSWERED, now - at)
-        for connection in opened.all:
+        while self._number < len(self._due):
+            at = self._started + self._due[self._number]
+            if at > now:
+                return max(0.0, at - now - _EARLY_S)
+            self._begin(at, now)
+            self._number += 1
+            now = time.perf_counter()
+        return self._until - now if self._under_way and now <= self._until else None
+
+    def _begin(self, at: float, now: float) -> None:
+        if self._in_turn:
+            connection = self._opened.all[self._number % len(self._opened.all)]
+            is_free = connection.is_open and not connection.is_busy
+        else:
+            is_free = bool(self._free)
+            connection = self._free.popleft() if is_free else self._opened.all[0]
+        if is_free:
+            self._loaded.late_s.append(now - at)
+            self._send(connection, at)
+        else:
+            self._waiting_for(connection).append(at)
+
+    def _waiting_for(self, connection: _Connection) -> deque[float]:
+        return self._old[connection.number if self._in_turn else 0]
+
+    def _send(self, connection: _Connection, at: float) -> None:
+        self._under_way += 1
+        self._opened.send(connection, self._request_of(connection.number), at)
+
+    def _take(self, answer: Answer) -> None:
+        connection, status, took = answer
+        self._under_way -= 1
+        self._loaded.add(status, took)
+        if connection.due + took <= self._last:
+            self._loaded.in_time[status] += 1
+        if self._on_answer is not None:
+            self._on_answer(connection.number, status, took)
+        if not connection.is_open:
+            return
+        waiting = self._waiting_for(connection)
+        if waiting:
+            self._send(connection, waiting.popleft())
+        elif not self._in_turn:
+            self._free.append(connection)
+
+    def _end(self) -> Loaded:
+        """What is left counts as unanswered."""
+        now = time.perf_counter()
+        for at in (at for waiting in self._old for at in waiting):
+            self._loaded.add(UNANSWERED, now - at)
+        for connection in self._opened.all:
             if connection.is_busy:
-                loaded.add(UNANSWERED, now - connection.due)
-        loaded.seconds = max(now, last) - started
-    return loaded
+                self._loaded.add(UNANSWERED, now - connection.due)
+        self._loaded.seconds = max(now, self._last) - self._started
+        return self._loaded
