@@ -40,7 +40,7 @@ def many_points(count: int) -> bytes:
 
 
 def measure(folder: Path, name: str, request: bytes, size: Size) -> list[Row]:
-    rounds, at_most_s, over_s = size.pick((1, 0.5, 0.5), (2, 0.6, 2.0), (3, 3.0, 8.0))
+    rounds, at_most_s, over_s = size.pick((1, 0.5, 0.5), (2, 0.5, 2.5), (3, 3.0, 8.0))
     overs: list[Loaded] = []
     with bridge(folder) as server:
         closed_loop(server, lambda _: request, 64, count=200)  # warm

@@ -101,12 +101,13 @@ def soak(server: Server, requests: int) -> list[Sample]:
 def growth(samples: list[Sample], field: str) -> tuple[float, float]:
     """What there was when all was warm, and at the end: medians of the second tenth and of the last.
 
-    Of files, of which one more or less is there as segments and checkpoints come and go, the mean of either half.
+    Of files, of which one more or less is there as segments and checkpoints come and go, the means of the second quarter and of
+    the second half.
     """
     values = [float(getattr(sample, field)) for sample in samples]
     tenth, half = max(1, len(values) // 10), len(values) // 2
     if field.startswith("state"):
-        return statistics.fmean(values[:half]), statistics.fmean(values[half:])
+        return statistics.fmean(values[half // 2 : half]), statistics.fmean(values[half:])
     return statistics.median(values[tenth : 2 * tenth]), statistics.median(values[-tenth:])
 
 

@@ -280,7 +280,7 @@ async def test_a_refused_connection_is_not_closed_while_its_next_request_is_work
 # --- a burst, and a queue that stands ---------------------------------------------------------------------------------
 
 
-def test_a_burst_may_fill_all_places_and_a_standing_queue_a_quarter_of_them():
+def test_a_burst_may_fill_all_places_and_a_standing_queue_an_eighth_of_them():
     connections = Connections(5000, 5000, Counter())
     connections.under_way = limits.REQUESTS_MAX - 1
     assert not connections.is_overloaded(0.0)
