@@ -242,7 +242,7 @@ DENIALS_LOG_S: Final = 60.0
 REQUESTS_MAX: Final = 1024
 # The same once writes have been refused for longer than a burst takes, without a pause as long as a slow disk's group commit:
 # then those under way are a queue that stands, and all they get from being many is to wait for each other. More than this many
-# make nothing quicker, large bodies slower (they outgrow the processor's caches), and with 1,024 each waits eight times as long.
+# make nothing quicker, and large bodies slower (they outgrow the processor's caches); with 1,024 each waits eight times as long.
 REQUESTS_STANDING_MAX: Final = 128
 OVERLOAD_BURST_S: Final = 0.5
 OVERLOAD_PAUSE_S: Final = 0.25
