@@ -18,7 +18,7 @@ import pytest
 from browser import CHROMIUM, Sight, colors
 from live_page import card, columns, delete, downloaded, from_menu, run_menu, table_of, write, zoom_of
 from playwright.sync_api import Locator, Page, Route, expect
-from processes import TBBRIDGE, Process, address_in, environment, serve, until
+from processes import TBBRIDGE, Process, address_in, environment, get, serve, tensorboard, until
 
 from tbbridge.events.encode import encode_run
 from tbbridge.events.summaries import encode_file_start
@@ -213,6 +213,47 @@ def test_a_run_that_is_deleted_while_it_is_watched_is_gone_and_begins_afresh_whe
     delete(bridge, run="phoenix", tag="feathers")
     expect(page.locator(".card")).to_have_count(0)
     delete(bridge, run="phoenix")
+
+
+@pytest.mark.parametrize("count", [40, 20_000], ids=["every point", "candlesticks"])
+def test_a_training_that_goes_on_from_an_earlier_step_hides_what_is_shown(
+    open_page: Callable[..., Sight], tmp_path: Path, count: int
+) -> None:
+    """In open charts of all its series, at once and after the page is loaded again, as TensorBoard does that restarts at it."""
+    half = count // 2
+    with serve(tmp_path, "--veil-s", "0.05") as process:
+        bridge = address_in(process)
+        write(bridge, "again", columns("loss", [*range(count)]), columns("aside", [*range(count)]))
+        write(bridge, "again", summaries=[picture(step, "sketch") for step in (1, half, count)])
+        page = open_page(f"{bridge}/").page
+        loss, aside = card(page, "loss"), card(page, "aside")
+        until(lambda: table_of(aside)["again"][1] == f"{count - 1:,}", "all is shown")
+        image = open_page(f"{bridge}/#/images").page.locator(".panel img")
+        expect(image).to_have_attribute("alt", f"sketch of again at step {count}")
+        write(bridge, "again", columns("loss", [-7], first=half), purge_step=half)
+
+        def shown(chart: Locator) -> list[str]:
+            """Last step, lowest and highest value."""
+            cells = table_of(chart)["again"]
+            return [cells[1], *cells[3:5]]
+
+        expected = [f"{half:,}", "\u22127", str(half - 1)]
+
+        until(lambda: shown(loss) == expected, "what is new took the place of what was there")
+        until(lambda: shown(aside)[0] == f"{half - 1:,}", "what is hidden is gone from the others, too")
+        page.reload()
+        loss, aside = card(page, "loss"), card(page, "aside")
+        until(lambda: shown(loss) == expected, "the same after a reload")
+        assert shown(aside)[0] == f"{half - 1:,}"
+        expect(image).to_have_attribute("alt", "sketch of again at step 1")
+        with tensorboard(tmp_path, "false") as viewer:
+
+            def are_the_same(tag: str) -> bool:
+                ours = get(f"{bridge}/api/v1/scalars", run="again", tag=tag)
+                theirs = viewer.scalars("again", tag)
+                return [*zip(ours["steps"], ours["values"], strict=True)] == [(step, value) for _, step, value in theirs]
+
+            until(lambda: are_the_same("loss") and are_the_same("aside"), "TensorBoard shows the same points")
 
 
 # --- numbers and names --------------------------------------------------------------------------------------------------------

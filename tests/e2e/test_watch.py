@@ -8,13 +8,17 @@ import pty
 import select
 import signal
 import subprocess
+import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import PATIENCE_S, TBBRIDGE, Process, address_in, environment, get, post, serve, until
+
+from tbbridge.commands.watch import Watching
 
 
 def watch(url: str, *arguments: str) -> Process:
@@ -96,6 +100,54 @@ def test_a_run_is_followed_under_its_new_name_to_its_end(watched: tuple[str, Pro
     )
     assert done.returncode == 1  # it had failed before
     assert get(f"{url}/api/v1/runs")["runs"][0]["status"] == "failed"
+
+
+class Kept:
+    """A view of the points that are shown, as a table has them."""
+
+    points_wanted = 100
+
+    def __init__(self) -> None:
+        self.shown: dict[str, list[int]] = {}
+        self.purges: list[int] = []
+
+    def add(self, tag: str, points: Sequence[tuple[int, float, float]]) -> None:
+        self.shown.setdefault(tag, []).extend(step for step, _, _ in points)
+
+    def forget(self, tag: str | None) -> None:
+        if tag is None:
+            self.shown.clear()
+
+    def purged(self, step: int) -> None:
+        self.purges.append(step)
+
+    def begin(self, run: str) -> None: ...
+
+    def status(self, status: str) -> None: ...
+
+    def notice(self, text: str) -> None: ...
+
+    def tick(self, health: Mapping[str, Any]) -> None: ...
+
+
+def test_a_training_that_goes_on_from_an_earlier_step_hides_what_was_shown(bridge: str) -> None:
+    """As lines it is said, since lines stay; a table is read anew."""
+    write(bridge, "r", range(20))
+    write(bridge, "r", range(20), "other")
+    table = Kept()
+    watching = threading.Thread(target=Watching(bridge, "r", (), until_end=True).run, args=(table,))
+    watching.start()
+    with watch(bridge, "r", "--until-end") as lines:
+        until(lambda: listeners(bridge) == 2, "both listen")
+        write(bridge, "r", range(10, 12), purge_step=10)
+        until(lambda: table.purges, "the table was told")
+        write(bridge, "r", range(12, 13), status="finished")
+        assert lines.wait() == 0
+        lines.line("the run 'r' goes on from step 10; what it held from there on is void")
+        assert steps_of(lines) == [10, 11, 12]
+    watching.join(PATIENCE_S)
+    assert table.purges == [10]
+    assert table.shown == {"loss": [*range(13)], "other": [*range(10)]}
 
 
 def test_a_bridge_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -225,6 +225,21 @@ async def test_changes_to_runs_are_told_in_their_order_among_the_points(bridge) 
         assert without_times(points["columns"]) == [("c", "loss", [1], [1.0])]  # it goes on where the archive ended
 
 
+async def test_a_purge_is_told_behind_what_it_hides_and_before_what_takes_its_place(bridge) -> None:
+    async with Listener(bridge.url) as listener:
+        last_id = listener.last_id
+        await bridge.write("r", values=[1, 2, 3])
+        await bridge.send({"run": "r", "purge_step": 1, "scalars": [{"tag": "loss", "steps": [1], "values": [9]}]})
+        await bridge.send({"run": "other", "purge_step": 5})
+        async with Listener(bridge.url, {"run": "r"}, last_id=last_id) as other:
+            _, before, purged, after = await other.next("runs", "points", "purged", "points")
+            assert purged == {"run": "r", "step": 1}
+            assert without_times(before["columns"]) == [("r", "loss", [0, 1, 2], [1.0, 2.0, 3.0])]
+            assert without_times(after["columns"]) == [("r", "loss", [1], [9.0])]
+        read = await bridge.client.get("/api/v1/scalars", params={"run": "r", "tag": "loss"})
+        assert read.json()["values"] == [1, 9]
+
+
 async def test_members_are_told_under_the_names_of_their_charts(bridge) -> None:
     await bridge.client.put("/api/v1/groups", json={"groups": [{"name": "agent", "kind": "indexed", "bin_size": 10}]})
     async with Listener(bridge.url) as listener:

@@ -14,7 +14,7 @@ from tbbridge.events.summaries import encode_file_start
 from tbbridge.model import RunBatch, ScalarColumns, run_name, tag_name
 from tbbridge.store.catalog import Catalog
 from tbbridge.store.eventfiles import OpenFile
-from tbbridge.store.overviews import Overview, Overviews
+from tbbridge.store.overviews import FileRead, Overview, Overviews
 from tbbridge.store.series import Series
 
 
@@ -119,12 +119,12 @@ def test_overviews_that_do_not_fit_are_read_again(tmp_path, monkeypatch) -> None
 def test_a_piece_that_does_not_go_on_is_left() -> None:
     overviews, path = Overviews(), Path("f")
     overviews.take(path, 1, 100, 200, {"t": points(np.ones(3))})
-    assert overviews.of([(path, 1, 200)], "t") is None
+    assert overviews.of([FileRead(path, 1, 200)], "t") is None
     overviews.take(path, 1, 0, 100, {"t": points(np.ones(3))})
     overviews.take(path, 1, 0, 100, {"t": points(np.ones(3))})
-    assert overviews.of([(path, 1, 100)], "t")[0] == 3
-    assert overviews.of([(path, 1, 200)], "t") is None
-    assert overviews.of([(path, 2, 100)], "t") is None
+    assert overviews.of([FileRead(path, 1, 100)], "t")[0] == 3
+    assert overviews.of([FileRead(path, 1, 200)], "t") is None
+    assert overviews.of([FileRead(path, 2, 100)], "t") is None
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -105,7 +105,7 @@ export class Card {
   describe() {
     const parts = this.runs.slice(0, 4).map((run) => {
       const series = this.chart.seriesOf(run);
-      if (series === undefined) return shown(run);
+      if (!series?.count) return shown(run);
       const { lastStep, lastValue, low, high } = series.summary();
       return `${shown(run)}: ${format.number(lastValue)} at step ${format.step(lastStep)}, from ${format.number(low)} to ${format.number(high)}`;
     });
@@ -204,7 +204,7 @@ export class Card {
   fillTable() {
     const rows = this.runs.map((run) => {
       const series = this.chart.seriesOf(run);
-      if (series === undefined) return h("tr", null, h("th", { scope: "row" }, shown(run)), h("td", { colSpan: 6, class: "dim" }, "not read yet"));
+      if (!series?.count) return h("tr", null, h("th", { scope: "row" }, shown(run)), h("td", { colSpan: 6, class: "dim" }, series ? "no points" : "not read yet"));
       const { count, lastStep, lastValue, isMedian, low, high, nans } = series.summary();
       const swatch = h("span", { class: "swatch" });
       swatch.style.background = colorOf(run);

@@ -109,16 +109,22 @@ export class Gallery {
   }
 
   summaries(summaries) {
-    for (const { tag, run } of summaries) {
-      const panel = this.panels.get(`${tag}\n${run}`);
-      if (panel === undefined) continue;
-      if (panel.isSeen) panel.again();
-      else panel.isRead = false;
-    }
+    const changed = new Set(summaries.map(({ tag, run }) => this.panels.get(`${tag}\n${run}`)));
+    this.again((panel) => changed.has(panel));
+  }
+
+  reread(runs) {
+    this.again((panel) => runs.has(panel.run));
   }
 
   gap() {
+    this.again(() => true);
+  }
+
+  /** Reads those panels again that are seen, and the others when they are. */
+  again(isMeant) {
     for (const panel of this.panels.values()) {
+      if (!isMeant(panel)) continue;
       if (panel.isSeen) panel.again();
       else panel.isRead = false;
     }

@@ -132,6 +132,13 @@ async function reloadAll() {
 
 const reloadShown = throttled(() => current?.gap?.(), 1000);
 
+// Runs of which something was hidden.
+const purged = new Set();
+const rereadPurged = throttled(() => {
+  for (const view of views.values()) view.reread?.(purged);
+  purged.clear();
+}, 500);
+
 const EVENTS = {
   hello: ({ resumed }) => resumed || reloadAll(),
   points({ columns }) {
@@ -147,6 +154,10 @@ const EVENTS = {
   },
   runs: ({ runs }) => runsCame(runs),
   status: ({ run, status }) => statusCame(run, status),
+  purged({ run }) {
+    purged.add(run);
+    rereadPurged();
+  },
   deleted({ run, tag }) {
     deleted(run, tag);
     for (const view of views.values()) view.runChanged?.(run, tag);

@@ -208,6 +208,11 @@ export class Scalars {
     for (const card of this.cards.values()) card.chart.reload();
   }
 
+  /** Some of what these runs held is hidden from now on. */
+  reread(runs) {
+    for (const card of this.cards.values()) if (card.runs.some((run) => runs.has(run))) card.chart.reload();
+  }
+
   /** What a run holds was changed otherwise than by points. */
   runChanged(run, tag) {
     for (const card of this.cards.values()) {

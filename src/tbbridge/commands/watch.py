@@ -64,6 +64,9 @@ class View(Protocol):
     def forget(self, tag: str | None) -> None:
         """A tag was deleted; None: the whole run, or it is read anew."""
 
+    def purged(self, step: int) -> None:
+        """What was shown from `step` on is void; a view that wants points is read anew behind this."""
+
     def status(self, status: str) -> None:
         """How the run is."""
 
@@ -166,6 +169,11 @@ class Watching:
                     self._show(column, view)
             case "status":
                 return self._status(str(said["status"]), view)
+            case "purged":
+                view.purged(int(said["step"]))
+                self._last_steps = {tag: min(last, int(said["step"]) - 1) for tag, last in self._last_steps.items()}
+                if view.points_wanted is not None:
+                    return self._read(view)
             case "deleted":
                 self._forget(said.get("tag"))
                 view.forget(said.get("tag"))
@@ -217,6 +225,7 @@ class Watching:
             ]
             if view.points_wanted is not None:
                 view.forget(None)
+                self._seen.clear()  # what was shown before is shown again
                 self._read_overviews(remote, [tag["tag"] for tag in held], view, view.points_wanted)
             elif self._has_read:
                 self._read_missed(remote, [tag["tag"] for tag in held], view)
@@ -278,6 +287,10 @@ class Lines:
     def forget(self, tag: str | None) -> None:
         """See `View`."""
         complain(f"the run {self._run!a} was deleted" if tag is None else f"tag {tag!a} was deleted")
+
+    def purged(self, step: int) -> None:
+        """See `View`."""
+        complain(f"the run {self._run!a} goes on from step {step}; what it held from there on is void")
 
     def status(self, status: str) -> None:
         """See `View`."""

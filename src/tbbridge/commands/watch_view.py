@@ -131,6 +131,9 @@ class Screen:
             self.tags.pop(tag, None)
         self._draw()
 
+    def purged(self, step: int) -> None:
+        """See `watch.View`."""
+
     def status(self, status: str) -> None:
         """See `watch.View`."""
         self._status = status

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -22,11 +22,11 @@ from tbbridge.events.reader import Chunk, StoredSummary
 from tbbridge.layout import lifted_name
 from tbbridge.model import INT64_MAX, INT64_MIN
 from tbbridge.store import values
-from tbbridge.store.eventfiles import MESH, SCALAR, Collect, FileIndex, Halt, OpenFile, TagKey, TagTotals, kind_of
+from tbbridge.store.eventfiles import MESH, SCALAR, Collect, FileIndex, Halt, OpenFile, TagKey, TagTotals, hides, kind_of
 from tbbridge.store.folders import ROOT_RUN, Folders, RunFolder
 from tbbridge.store.kept import KeptSeries, SeriesReading, check_count
 from tbbridge.store.looked import EMBEDDING, Looked, RunInfo, TagInfo
-from tbbridge.store.overviews import Overviews
+from tbbridge.store.overviews import FileRead, Overviews
 from tbbridge.store.projector import StoredEmbedding, read_embeddings
 from tbbridge.store.series import Series, joined, widened
 from tbbridge.store.values import StoredHistogram, StoredValue
@@ -34,6 +34,9 @@ from tbbridge.store.values import StoredHistogram, StoredValue
 __all__ = ["EMBEDDING", "ROOT_RUN", "Catalog", "RunInfo", "TagInfo"]
 
 T = TypeVar("T")
+
+# What a run was made with stays, whatever a training that goes on makes void: TensorBoard reads it from beside the steps.
+_LASTING: Final = frozenset({"hparams", "graph", "run_metadata"})
 
 
 def _from_start(_: Path, __: FileIndex) -> int:
@@ -142,7 +145,7 @@ class Catalog:
         looked.require(SCALAR, tag)
         pieces: list[tuple[Path, FileIndex, list[tuple[int, int]]]] = []
         with self._lock:
-            for path, serial, _ in looked.files:
+            for path, serial, *_ in looked.files:
                 index = self._indexes.get(path)
                 if index is None or index.serial != serial:
                     return None
@@ -151,13 +154,15 @@ class Catalog:
                 return None
         parts: list[Series] = []
         for path, index, spans in pieces:
+            parts = _hidden(parts, index.hides_from(0))
             with OpenFile(path, self._halt) as file:
                 if file.identity != index.identity:
                     return None  # moved a moment ago
                 for start, end in spans:
-                    for _, chunk in file.chunks(start, index.plugins if start else index.inherited, end):
+                    for reached, chunk in file.chunks(start, index.plugins if start else index.inherited, end):
                         if tag in chunk.scalars:
-                            parts.append(widened(chunk.scalars[tag]).between(low, high))
+                            found = [widened(chunk.scalars[tag]).between(low, high)]
+                            parts += _hidden(found, index.hides_from(reached))
                             check_count(sum(map(len, parts)))
         return joined(parts)
 
@@ -227,11 +232,14 @@ class Catalog:
         so that is bounded, too. Raises `NotFound` for an unknown run or tag, `InvalidQuery` for a name that cannot be and
         for more than limits.READ_MAX_VALUES values, or READ_MAX_VALUES_BYTES of whole ones.
         """
-        found: list[T] = []
+        found: list[tuple[str, int, T]] = []  # each with its kind and step
         seen = size = 0
 
         def collect(index: FileIndex, chunk: Chunk, _: int) -> None:
             nonlocal seen, size
+            void = hides(chunk)
+            if void is not None:
+                found[:] = [one for one in found if one[0] in _LASTING or one[1] < void]
             for one in chunk.summaries:
                 if not _belongs(index, one, kind, tag):
                     continue
@@ -248,7 +256,7 @@ class Catalog:
                         f"there are too many values for one answer; it would end before step {one.step}: ask for less steps"
                     )
                     raise InvalidQuery([ItemError("max_step", "query", message)])
-                found.append(made)
+                found.append((kind_of(one.plugin), one.step, made))
 
         def begin() -> _Collector:
             nonlocal seen, size
@@ -257,7 +265,7 @@ class Catalog:
             return _Collector(collect)
 
         self._find(name, begin).require(kind, tag)
-        return found
+        return [made for *_, made in found]
 
     def embeddings(
         self, name: str, tag: str, min_step: int | None = None, max_step: int | None = None
@@ -335,7 +343,7 @@ class Catalog:
 
     def _look(self, folder: RunFolder, collector: _Collector | None = None, *, strict: bool = False) -> Looked:
         tags: dict[TagKey, TagTotals] = {}
-        files: list[tuple[Path, int, int]] = []
+        files: list[FileRead] = []
         size = 0
         before: FileIndex | None = None
         for path in folder.events:
@@ -347,7 +355,7 @@ class Catalog:
                 continue  # deleted a moment ago
             with self._lock:
                 size += index.size
-                files.append((path, index.serial, index.offset))
+                files.append(FileRead(path, index.serial, index.offset, index.hides_from(0)))
                 for key, totals in index.tags.items():
                     tags[key] = tags[key].joined(totals) if key in tags else totals.copied()
             before = index
@@ -399,7 +407,7 @@ class Catalog:
 
         def both(index: FileIndex, chunk: Chunk, end: int) -> None:
             nonlocal begin
-            self._overviews.take(path, index.serial, begin, end, chunk.scalars)
+            self._overviews.take(path, index.serial, begin, end, chunk.scalars, hides(chunk))
             begin = end
             if take is not None:
                 take(index, chunk, end)
@@ -412,6 +420,10 @@ class Catalog:
         while self._weight > limits.CATALOG_MAX_TAGS and len(self._indexes) > 1:
             _, forgotten = self._indexes.popitem(last=False)
             self._weight -= 1 + len(forgotten.tags)
+
+
+def _hidden(parts: list[Series], step: int | None) -> list[Series]:
+    return parts if step is None else [part.below(step) for part in parts]
 
 
 def _belongs(index: FileIndex, one: StoredSummary, kind: str | None, tag: str | None) -> bool:

@@ -96,7 +96,8 @@ class OpenFile:
     def chunks(self, offset: int, plugins: Mapping[str, str], end: int | None = None) -> Iterator[tuple[int, Chunk]]:
         """What the file holds from `offset` on, in pieces, each with the offset reached; ends at the first damage, or at `end`.
 
-        Raises `Stopping` when the halt is called.
+        In a piece, restarts stand before all values: whatever they hide is in pieces before. Raises `Stopping` when the halt is
+        called.
         """
         window = limits.READ_WINDOW_BYTES
         limit = self.size if end is None else min(end, self.size)
@@ -104,11 +105,12 @@ class OpenFile:
             self._halt.check()
             piece = self._read(offset, min(window, limit - offset))
             chunk = read_events(piece, 0, plugins)
-            plugins = chunk.plugins
             if chunk.end:
+                for reached, part in _cut_at_restarts(piece, chunk, plugins, is_start=offset == 0):
+                    yield offset + reached, part
                 offset += chunk.end
+                plugins = chunk.plugins
                 window = limits.READ_WINDOW_BYTES
-                yield offset, chunk
                 continue
             window = self._needed(piece, chunk, offset)
             if not window:
@@ -137,6 +139,35 @@ class OpenFile:
             pieces.append(piece)
             size -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _cut_at_restarts(piece: bytes, chunk: Chunk, plugins: Mapping[str, str], *, is_start: bool) -> Iterator[tuple[int, Chunk]]:
+    """`chunk`, or in its place parts of it that each begin with the restarts in them, and where they end."""
+    restarts = chunk.restarts
+    before = 0
+    if restarts and is_start:
+        # The first record says what kind of file it is. Behind it most files have a START at step 0: that is no restart.
+        before = int(_LENGTH.unpack_from(piece)[0]) + OVERHEAD_BYTES
+        if restarts[0].start == before and restarts[0].step == 0:
+            before, restarts = restarts[0].end, restarts[1:]
+    cuts = []
+    for restart in restarts:
+        if restart.start not in (0, before):
+            cuts.append(restart.start)
+        before = restart.end
+    view = memoryview(piece)
+    for start, end in itertools.pairwise([0, *cuts, chunk.end]):
+        part = read_events(view[start:end], 0, plugins) if cuts else chunk
+        plugins = part.plugins
+        yield end, replace(part, restarts=[one for one in restarts if start <= one.start < end])
+
+
+def hides(chunk: Chunk) -> int | None:
+    """The step from which on all is hidden that stands before a piece of a file; None: nothing is.
+
+    As in TensorBoard, a training that goes on from a step (a START) makes void what its run holds from there on.
+    """
+    return min((one.step for one in chunk.restarts), default=None)
 
 
 @dataclass(slots=True)
@@ -192,6 +223,9 @@ class FileIndex:
     tags: dict[TagKey, TagTotals] = field(default_factory=dict)
     mesh_parts: dict[str, MeshPart] = field(default_factory=dict)
     zones: list[Zone] = field(default_factory=list)
+    # Where restarts stand and from which step on they hide what is before them, without those that later ones outdo: so steps
+    # ascend. Replaced, never changed, so that whoever reads pieces of the file may look at it meanwhile.
+    restarts: tuple[tuple[int, int], ...] = ()
     serial: int = field(default_factory=itertools.count(1).__next__)  # no other index has it
 
     def continues(self, file: OpenFile) -> bool:
@@ -215,6 +249,7 @@ class FileIndex:
         self.size, self.modified_ns = file.size, file.modified_ns
         for offset, chunk in file.chunks(self.offset, self.plugins):
             self._enter_zone(offset, chunk)
+            self._enter_restarts(offset, chunk)
             self.offset, self.plugins, self.ending = offset, chunk.plugins, file.ending_at(offset)
             for tag, found in chunk.scalars.items():
                 self._add(
@@ -245,6 +280,16 @@ class FileIndex:
         for found in chunk.scalars.values():
             last.low = min(last.low, int(found.steps.min()))
             last.high = max(last.high, int(found.steps.max()))
+
+    def _enter_restarts(self, end: int, chunk: Chunk) -> None:
+        step = hides(chunk)
+        if step is not None:
+            kept = itertools.takewhile(lambda known: known[1] < step, self.restarts)
+            self.restarts = (*kept, (end - chunk.end, step))
+
+    def hides_from(self, offset: int) -> int | None:
+        """The step from which on all is hidden that stands before `offset`, by what follows there; None: nothing is."""
+        return next((step for place, step in self.restarts if place >= offset), None)
 
     def spans(self, min_step: int, max_step: int) -> list[tuple[int, int]]:
         """Where in the file scalars of these steps may be, as offsets from and to; between them there are none."""

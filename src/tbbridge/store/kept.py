@@ -14,7 +14,7 @@ from pathlib import Path
 from tbbridge import limits
 from tbbridge.errors import InvalidQuery, ItemError
 from tbbridge.events.reader import Chunk
-from tbbridge.store.eventfiles import FileIndex
+from tbbridge.store.eventfiles import FileIndex, hides
 from tbbridge.store.series import Series, joined, widened
 
 Key = tuple[Path, str]  # file, tag
@@ -83,11 +83,13 @@ class SeriesReading:
         held = self._kept.get(self._key, index.serial)
         self._offset, self._whole = (0, []) if held is None else (held[0], [held[1]])
         self._whole_count = 0 if held is None else len(held[1])
+        self._hide(index.hides_from(0), of_this_file=False)  # what is kept of this file has been without it since it was read
         return self._offset
 
     def take(self, _: FileIndex, chunk: Chunk, offset: int) -> None:
         """A piece of the file, which ends at `offset`. Raises `InvalidQuery` when there are too many points."""
         self._offset = offset
+        self._hide(hides(chunk), of_this_file=True)
         found = chunk.scalars.get(self._tag)
         if found is None:
             return
@@ -107,6 +109,15 @@ class SeriesReading:
         self._finish()
         self._key = None
         return joined(self._done)
+
+    def _hide(self, step: int | None, *, of_this_file: bool) -> None:
+        if step is None:
+            return
+        self._done = [part.below(step) for part in self._done]
+        self._count = sum(map(len, self._done))
+        if of_this_file and self._whole is not None:
+            self._whole = [part.below(step) for part in self._whole]
+            self._whole_count = sum(map(len, self._whole))
 
     def _finish(self) -> None:
         if self._key is None or self._whole is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from tbbridge.errors import NotFound
 from tbbridge.store.eventfiles import SCALAR, TagKey, TagTotals
 from tbbridge.store.folders import RunFolder, did_you_mean
+from tbbridge.store.overviews import FileRead
 from tbbridge.store.projector import StoredEmbedding
 
 EMBEDDING: Final = "embedding"
@@ -51,7 +51,7 @@ class Looked:
     tags: Mapping[TagKey, TagTotals]
     embeddings: list[StoredEmbedding]
     size_bytes: int
-    files: list[tuple[Path, int, int]]  # its event files, each with its index's serial and how far it was read
+    files: list[FileRead]  # its event files
 
     def run_info(self) -> RunInfo:
         """The run by itself."""

@@ -36,6 +36,10 @@ class Series:
             kept &= self.steps <= max_step
         return self._at(kept)
 
+    def below(self, step: int) -> Series:
+        """The points before this step."""
+        return self._at(self.steps < step)
+
     def downsampled(self, max_points: int) -> Series:
         """At most `max_points` (2 or more) points: the first, the last, and the lowest and highest of equal stretches between.
 

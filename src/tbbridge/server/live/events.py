@@ -177,7 +177,7 @@ class NewRuns:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`status`, `deleted`, `renamed`, `restored` or `lagging`: about `runs` (none: about everything)."""
+    """`status`, `purged`, `deleted`, `renamed`, `restored` or `lagging`: about `runs` (none: about everything)."""
 
     name: str
     json: bytes
@@ -199,6 +199,11 @@ class Notice:
 def status(run: str, now: str) -> Notice:
     """How a run is now."""
     return Notice("status", to_json({"run": run, "status": now}), (run,))
+
+
+def purged(run: str, step: int) -> Notice:
+    """What the run held from a step on is void: it goes on from there."""
+    return Notice("purged", to_json({"run": run, "step": step}), (run,))
 
 
 def lagging(dropped: int) -> Notice:
@@ -252,6 +257,9 @@ class Gathering:
             if opening.first_of_run:
                 self._runs[opening.run] = (True, {})
         for batch, fresh in zip(entry.batches, entry.fresh, strict=True):
+            if batch.purge_step is not None:  # behind what it hides, before what takes its place
+                self._end()
+                self.events.append(purged(batch.run, batch.purge_step))
             tags = self._runs.setdefault(batch.run, (False, {}))[1] if fresh else {}
             for column in batch.scalars:
                 if column.tag in fresh:

@@ -46,7 +46,7 @@ data: {"columns":[{"run":"digits/lr=1e-3","tag":"loss/train","steps":[7],"values
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Events until the listener or the bridge ends it: `hello`, `points`, `summaries`, `runs`, `status`, "
-        "`deleted`, `renamed`, `restored`, `logs`, `lagging` and `health`; docs/live.md says what is in each.",
+        "`purged`, `deleted`, `renamed`, `restored`, `logs`, `lagging` and `health`; docs/live.md says what is in each.",
         "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": _EXAMPLE}},
     },
     **responses(errors.InvalidQuery, errors.TooManyRequests, errors.Stopping),
