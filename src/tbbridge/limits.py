@@ -240,9 +240,9 @@ DENIALS_LOG_S: Final = 60.0
 # Requests under way in all; a write beyond them gets 429 at once. A thousand clients that flush in the same moment fit, and
 # each is answered within a fifth of a second: a small one costs about 0.1 ms.
 REQUESTS_MAX: Final = 1024
-# The same once writes have been refused for longer than a burst takes, without a pause as long as a slow disk's group commit:
-# then those under way are a queue that stands, and all they get from being many is to wait for each other. More than this many
-# make nothing quicker, and large bodies slower (they outgrow the processor's caches); with 1,024 each waits eight times as long.
+# The same once writes were refused for longer than a burst takes, without a pause as long as a slow disk's group commit: then
+# those under way are a queue that stands, and all they get from being many is to wait for each other. More than this make
+# nothing quicker, and large bodies slower (they outgrow the processor's caches); with 1,024 each waits eight times as long.
 REQUESTS_STANDING_MAX: Final = 128
 OVERLOAD_BURST_S: Final = 0.5
 OVERLOAD_PAUSE_S: Final = 0.25

@@ -114,8 +114,10 @@ class Connections:
         if now - self._refused_last >= limits.OVERLOAD_PAUSE_S:
             self.refuses = False
             return False
+        if self.is_queue_full():
+            return True
         lasts = self._refused_last - self._refuses_since > limits.OVERLOAD_BURST_S
-        return lasts and (self.under_way >= limits.REQUESTS_STANDING_MAX or self.is_queue_full())
+        return lasts and self.under_way >= limits.REQUESTS_STANDING_MAX
 
     def note_overload(self, now: float) -> None:
         """A write was refused because there are too many, here or behind."""
