@@ -3,27 +3,14 @@
 // band or candlesticks as there is room.
 
 import uPlot from "uplot";
-import { Refused, readScalars } from "./api.js";
+import { xLabels, yLabels } from "./axes.js";
+import { ChartData } from "./chartdata.js";
 import { colorOf, onTheme, themed } from "./colors.js";
-import * as format from "./format.js";
-import { nearest, padded, quantile, stepBound } from "./maths.js";
-import { tagsOf } from "./model.js";
-import { drawNow, drawSoon } from "./painter.js";
-import { Series } from "./series.js";
+import { nearest, padded, quantile } from "./maths.js";
+import { drawNow } from "./painter.js";
 import { state } from "./state.js";
+import { band, candlesticks, dots, line, marks } from "./strokes.js";
 
-// Points of all runs of a chart together: what a browser draws in a few milliseconds. Of one run, no more than the bridge has
-// ready in its memory.
-const POINTS_OF_CHART = 20000;
-const POINTS_MIN = 200;
-const POINTS_MAX = 1024;
-const CANDLE_PX = 7;
-const BAND_PX = 2.5;
-// With so many dense runs, or less, bands or candlesticks are still told apart.
-const CANDLES_RUNS = 1;
-const BANDS_RUNS = 4;
-// What failed and may pass is asked again after this.
-const AGAIN_MS = 1500;
 const FONT = "11px system-ui, sans-serif";
 
 let theme = null;
@@ -34,37 +21,16 @@ function themeColors() {
 }
 onTheme(() => (theme = null));
 
-/** A stretch of the x axis, and what is known of each run there. */
-class Layer {
-  constructor(range) {
-    this.range = range; // null: all there is
-    this.series = new Map();
-  }
-
-  covers([from, to]) {
-    return this.range === null || (this.range[0] <= from && to <= this.range[1]);
-  }
-}
-
-export class Chart {
+export class Chart extends ChartData {
   /** `host`: the element to draw into. `listeners`: {loaded(), cursor(rows), state(text)}. */
   constructor(host, tag, listeners) {
+    super(tag, listeners);
     this.host = host;
-    this.tag = tag;
-    this.listeners = listeners;
-    this.runs = [];
-    this.whole = new Layer(null);
-    this.detail = null;
-    this.early = []; // points that came while the bridge was asked
-    this.aborts = { whole: null, detail: null }; // of the requests under way
-    this.asking = 0;
     this.plot = null;
     this.xRange = [0, 1];
     this.yRange = [0, 1];
     this.yFixed = null; // [from, to], if the reader chose a range
     this.marked = null; // the run under the cursor
-    this.isStale = true;
-    this.error = "";
   }
 
   // --- on the page ------------------------------------------------------------------------------------------------------
@@ -94,8 +60,8 @@ export class Chart {
           y: { distr: this.isLog ? 3 : 1, log: 10, range: () => this.yRange },
         },
         axes: [
-          { ...axis, size: 30, gap: 6, space: 70, values: (_, splits) => this.xLabels(splits) },
-          { ...axis, size: 54, gap: 6, space: 32, values: (_, splits) => this.yLabels(splits) },
+          { ...axis, size: 30, gap: 6, space: 70, values: (_, splits) => xLabels(splits, this.mode) },
+          { ...axis, size: 54, gap: 6, space: 32, values: (_, splits) => yLabels(splits, this.isLog) },
         ],
         series: [{}, { paths: () => null, points: { show: false } }],
         hooks: { draw: [() => this.paint()], setCursor: [() => this.cursorMoved()] },
@@ -109,11 +75,9 @@ export class Chart {
   }
 
   unmount() {
-    for (const abort of Object.values(this.aborts)) abort?.abort();
-    clearTimeout(this.timer);
+    this.stopAsking();
     this.plot?.destroy();
     this.plot = null;
-    this.isStale = true; // what comes from here on is not taken
   }
 
   size() {
@@ -151,10 +115,6 @@ export class Chart {
     this.redraw();
   }
 
-  get zoom() {
-    return state.zoom.get(this.tag) ?? null;
-  }
-
   /** Moves to a range of x, and of y where one is given. */
   show(x, y = this.yFixed) {
     const span = x[1] - x[0];
@@ -181,231 +141,7 @@ export class Chart {
     if (this.plot !== null) drawNow(this);
   }
 
-  /** What is drawn of a run now. */
-  seriesOf(run) {
-    const range = this.zoom;
-    if (range !== null && this.detail?.covers(range) && this.detail.series.has(run)) return this.detail.series.get(run);
-    return this.whole.series.get(run);
-  }
-
-  // --- asking the bridge ----------------------------------------------------------------------------------------------------
-
-  get pointsOfRun() {
-    return Math.min(POINTS_MAX, Math.max(POINTS_MIN, Math.round(POINTS_OF_CHART / Math.max(1, this.runs.length))));
-  }
-
-  /** How dense runs are to be drawn: "line", "band" or "candles". */
-  get dense() {
-    if (state.x !== "step") return "line"; // candlesticks have no times
-    if (state.dense !== "auto") return state.dense;
-    return this.runs.length <= CANDLES_RUNS ? "candles" : this.runs.length <= BANDS_RUNS ? "band" : "line";
-  }
-
-  get bins() {
-    return Math.max(20, Math.min(1000, Math.round(this.size().width / (this.dense === "candles" ? CANDLE_PX : BAND_PX))));
-  }
-
-  /** True if what is there was made for another way to draw. */
-  wantsOther() {
-    const wanted = this.dense;
-    return this.runs.some((run) => {
-      const series = this.whole.series.get(run);
-      return series?.isDense && (series.candles === null) !== (wanted === "line");
-    });
-  }
-
-  /** Reads what is missing of all there is. */
-  async load() {
-    const isStale = this.isStale;
-    const wanted = this.dense;
-    const runs = this.runs.filter((run) => {
-      const series = this.whole.series.get(run);
-      return isStale || series === undefined || (series.isDense && (series.candles === null) !== (wanted === "line"));
-    });
-    this.isStale = false;
-    if (runs.length) {
-      await this.read(this.whole, runs, (run) => tagsOf("scalar").get(this.tag)?.get(run) ?? 0);
-    }
-    if (isStale) this.detail = null;
-    await this.refine();
-  }
-
-  /** Everything again, since some may have been missed. */
-  reload() {
-    this.isStale = true;
-    if (this.plot !== null) this.load();
-  }
-
-  refineSoon() {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.refine(), 40);
-  }
-
-  /** Reads the visible stretch more finely, if there is more to see. */
-  async refine() {
-    const range = this.zoom;
-    if (range === null || this.plot === null) return;
-    const dense = this.runs.filter((run) => this.whole.series.get(run)?.isDense);
-    if (dense.length === 0) return;
-    const span = range[1] - range[0];
-    if (this.detail?.covers(range) && dense.every((run) => this.detail.series.has(run))) {
-      const isFine = this.detail.range[1] - this.detail.range[0] <= span * 3.5;
-      if (isFine || dense.every((run) => !this.detail.series.get(run).isDense)) return;
-    }
-    const layer = new Layer([range[0] - span / 2, range[1] + span / 2]);
-    const estimate = (run) => {
-      const whole = this.whole.series.get(run);
-      const [from, to] = this.extent([whole]);
-      return whole.count * Math.min(1, (2 * span) / Math.max(to - from, 1e-9));
-    };
-    const isNew = await this.read(layer, dense, estimate);
-    if (isNew) {
-      this.detail = layer;
-      this.redraw();
-    }
-  }
-
-  /** Reads `runs` into `layer`; `estimate(run)`: about how many points there are. False if something newer was asked meanwhile. */
-  async read(layer, runs, estimate) {
-    const kind = layer === this.whole ? "whole" : "detail";
-    this.aborts[kind]?.abort();
-    const abort = (this.aborts[kind] = new AbortController());
-    this.asking += 1;
-    this.listeners.loading(true);
-    try {
-      const most = this.pointsOfRun;
-      const [asLine, asCandles] = [[], []];
-      for (const run of runs) (this.dense !== "line" && estimate(run) > most ? asCandles : asLine).push(run);
-      const again = { line: [], candles: [] };
-      const take = (answers, isLast) => {
-        for (const answer of answers) {
-          const isCandles = answer.median !== undefined;
-          if (!isLast && isCandles && answer.count <= most) again.line.push(answer.run);
-          else if (!isLast && !isCandles && this.dense !== "line" && answer.count > answer.values.length) again.candles.push(answer.run);
-          else layer.series.set(answer.run, new Series(answer));
-        }
-        if (layer === this.whole) this.redraw();
-      };
-      await Promise.all([this.ask(layer, asLine, false, abort.signal, take), this.ask(layer, asCandles, true, abort.signal, take)]);
-      const last = (answers) => take(answers, true);
-      await Promise.all([
-        this.ask(layer, again.line, false, abort.signal, last),
-        this.ask(layer, again.candles, true, abort.signal, last),
-      ]);
-      for (const run of runs) if (layer === this.whole && this.isGone(run)) layer.series.delete(run);
-      this.error = "";
-      this.takeEarly(layer, runs);
-      return !abort.signal.aborted;
-    } catch (error) {
-      if (!abort.signal.aborted) {
-        this.error = error instanceof Refused ? error.message : "The bridge does not answer; trying again.";
-        if (layer === this.whole) this.isStale = true;
-        clearTimeout(this.timer);
-        if (!(error instanceof Refused) || error.passes) this.timer = setTimeout(() => this.plot !== null && this.load(), AGAIN_MS);
-        this.redraw();
-      }
-      return false;
-    } finally {
-      this.asking -= 1;
-      if (this.asking === 0) {
-        this.early = [];
-        this.listeners.loading(false);
-      }
-    }
-  }
-
-  isGone(run) {
-    return !tagsOf("scalar").get(this.tag)?.has(run);
-  }
-
-  async ask(layer, runs, asCandles, signal, take) {
-    if (runs.length === 0) return;
-    const form = asCandles
-      ? { downsample: "candlestick", max_points: this.bins }
-      : { downsample: "minmax", max_points: this.pointsOfRun };
-    if (layer.range === null || this.mode === "step") {
-      const range = layer.range && { min_step: stepBound(Math.ceil(layer.range[0])), max_step: stepBound(Math.floor(layer.range[1])) };
-      await readScalars(this.tag, runs, { ...form, ...range }, signal, take);
-      return;
-    }
-    for (const run of runs) {
-      const [from, to] = this.whole.series.get(run).stepsBetween(...layer.range, this.mode);
-      if (from <= to) await readScalars(this.tag, [run], { ...form, min_step: stepBound(from), max_step: stepBound(to) }, signal, take);
-    }
-  }
-
-  takeEarly(layer, runs) {
-    for (const { run, steps, values, wall_times: walls } of this.early) {
-      if (!runs.includes(run)) continue;
-      const series = layer.series.get(run) ?? this.begun(layer, run);
-      series.append(steps, values, walls, this.pointsOfRun, false);
-    }
-  }
-
-  begun(layer, run) {
-    const series = new Series({ run, count: 0, steps: [], values: [], wall_times: [] });
-    layer.series.set(run, series);
-    return series;
-  }
-
-  // --- what comes ---------------------------------------------------------------------------------------------------------
-
-  /** Points of a run, as the feed has them. */
-  append(column) {
-    if (this.plot === null) return;
-    if (this.asking) this.early.push(column);
-    const { run, steps, values, wall_times: walls } = column;
-    let series = this.whole.series.get(run);
-    if (series === undefined) {
-      if (this.asking || !this.runs.includes(run)) return;
-      series = this.begun(this.whole, run);
-    }
-    series.append(steps, values, walls, this.pointsOfRun);
-    const detail = this.detail?.series.get(run);
-    if (detail !== undefined) {
-      const last = this.detail.range[1];
-      const xs = this.mode === "step" ? steps : this.mode === "wall" ? walls : walls.map((wall) => wall - series.begin);
-      if (xs[0] <= last) detail.append(steps, values, walls, this.pointsOfRun);
-    }
-    if (series.candles !== null && series.values.length > this.tailMax && !this.asking) this.reload();
-    if (this.runs.includes(run)) drawSoon(this);
-  }
-
-  /** As many points may stand behind the candlesticks before they are made anew. */
-  get tailMax() {
-    return this.pointsOfRun / 2;
-  }
-
-  removeRun(run) {
-    this.whole.series.delete(run);
-    this.detail?.series.delete(run);
-    this.redraw();
-  }
-
   // --- ranges -------------------------------------------------------------------------------------------------------------
-
-  extent(all = this.runs.map((run) => this.whole.series.get(run))) {
-    let [low, high] = [Infinity, -Infinity];
-    for (const series of all) {
-      if (series === undefined) continue;
-      if (series.candles !== null && this.mode === "step" && series.candles.first_steps.length) {
-        low = Math.min(low, series.candles.first_steps[0]);
-        high = Math.max(high, series.lastCandle);
-      }
-      const xs = series.xs(this.mode);
-      if (xs.length === 0) continue;
-      if (series.isAscending(this.mode)) {
-        low = Math.min(low, xs[0]);
-        high = Math.max(high, xs[xs.length - 1]);
-      } else {
-        for (const x of xs) {
-          if (x < low) low = x;
-          if (x > high) high = x;
-        }
-      }
-    }
-    return low <= high ? [low, high] : [0, 1];
-  }
 
   measure() {
     const zoom = this.zoom;
@@ -449,26 +185,6 @@ export class Chart {
       [low, high] = [quantile(sorted, 0.05), quantile(sorted, 0.95)];
     }
     return padded(low, high, isLog);
-  }
-
-  xLabels(splits) {
-    if (this.mode === "wall") return format.moments(splits);
-    if (this.mode === "relative") return splits.map((value) => format.duration(value));
-    const large = Math.max(...splits.map(Math.abs));
-    return splits.map((value) => {
-      if (!Number.isInteger(value)) return "";
-      if (large < 1e4) return String(value);
-      const digits = Math.max(1, Math.ceil(Math.log10(large / (splits[1] - splits[0] || large))) + 1);
-      return large < 1e15 ? compact(value, digits) : format.number(value, Math.min(digits + 1, 15));
-    });
-  }
-
-  yLabels(splits) {
-    const shown = splits.filter((value) => value !== null);
-    const large = Math.max(...shown.map(Math.abs));
-    const apart = Math.abs((shown[1] ?? large) - (shown[0] ?? 0)) || large;
-    const digits = this.isLog ? 2 : Math.max(2, Math.min(12, Math.ceil(Math.log10(large / apart)) + 2));
-    return splits.map((value) => (value === null ? "" : format.number(value, digits)));
   }
 
   // --- drawing ------------------------------------------------------------------------------------------------------------
@@ -522,8 +238,8 @@ export class Chart {
     const width = (isStrong ? 2.4 : 1.5) * place.ratio;
     const { candles } = series;
     if (candles !== null) {
-      if (this.dense === "candles") this.paintCandles(ctx, candles, place, color);
-      else this.paintBand(ctx, candles, place, color);
+      if (this.dense === "candles") candlesticks(ctx, candles, place, color, themeColors().card);
+      else band(ctx, candles, place, color);
       const medians = series.smoothMedians(state.smooth);
       const xs = candles.first_steps.map((first, i) => (first + candles.last_steps[i]) / 2);
       ctx.strokeStyle = color(1);
@@ -559,48 +275,6 @@ export class Chart {
     const from = nearest(xs, this.xRange[0]);
     const to = nearest(xs, this.xRange[1]);
     return [Math.max(0, from - 1), Math.min(xs.length, to + 2)];
-  }
-
-  paintCandles(ctx, candles, place, color) {
-    const { first_steps: firsts, last_steps: lasts } = candles;
-    const length = firsts.length;
-    const pitch = length > 1 ? (place.x(lasts[length - 1]) - place.x(firsts[0])) / length : 12 * place.ratio;
-    const body = Math.max(place.ratio, Math.min(pitch * 0.62, 16 * place.ratio));
-    for (let i = 0; i < length; i++) {
-      if (Number.isNaN(candles.median[i])) continue;
-      const x = Math.round(place.x((firsts[i] + lasts[i]) / 2));
-      if (x < place.left - pitch || x > place.right + pitch) continue;
-      const [low, q1, median, q3, high] = ["min", "q1", "median", "q3", "max"].map((name) => place.y(candles[name][i]));
-      ctx.fillStyle = color(0.6);
-      ctx.fillRect(x - place.ratio / 2, high, place.ratio, low - high);
-      ctx.fillStyle = themeColors().card;
-      ctx.fillRect(x - body / 2, q3, body, Math.max(place.ratio, q1 - q3));
-      ctx.fillStyle = color(0.42);
-      ctx.fillRect(x - body / 2, q3, body, Math.max(place.ratio, q1 - q3));
-      ctx.fillStyle = color(1);
-      ctx.fillRect(x - body / 2, median - place.ratio, body, 2 * place.ratio);
-    }
-  }
-
-  paintBand(ctx, candles, place, color) {
-    for (const [low, high, alpha] of [["min", "max", 0.13], ["q1", "q3", 0.2]]) {
-      ctx.fillStyle = color(alpha);
-      ctx.beginPath();
-      const last = candles.median.length - 1;
-      const usable = (i) => !Number.isNaN(candles.median[i]);
-      let isBegun = false;
-      for (let i = 0; i <= last; i++) {
-        if (!usable(i)) continue;
-        const x = place.x((candles.first_steps[i] + candles.last_steps[i]) / 2);
-        if (isBegun) ctx.lineTo(x, place.y(candles[high][i]));
-        else ctx.moveTo(x, place.y(candles[high][i]));
-        isBegun = true;
-      }
-      for (let i = last; i >= 0; i--) {
-        if (usable(i)) ctx.lineTo(place.x((candles.first_steps[i] + candles.last_steps[i]) / 2), place.y(candles[low][i]));
-      }
-      ctx.fill();
-    }
   }
 
   // --- under the cursor ---------------------------------------------------------------------------------------------------
@@ -640,69 +314,5 @@ export class Chart {
   /** The canvas, as it is now. */
   get canvas() {
     return this.plot.ctx.canvas;
-  }
-}
-
-function compact(value, digits) {
-  for (const [unit, size] of [["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
-    if (Math.abs(value) >= size) return `${Number((value / size).toPrecision(Math.min(15, digits)))}${unit}`.replace("-", "\u2212");
-  }
-  return String(value).replace("-", "\u2212");
-}
-
-function line(ctx, xs, values, place, from = 0, to = values.length) {
-  ctx.beginPath();
-  let isDown = false;
-  for (let i = from; i < to; i++) {
-    const value = values[i];
-    if (!(value - value === 0)) {
-      isDown = false;
-      continue;
-    }
-    if (isDown) ctx.lineTo(place.x(xs[i]), place.y(value));
-    else ctx.moveTo(place.x(xs[i]), place.y(value));
-    isDown = true;
-  }
-  ctx.stroke();
-}
-
-function dots(ctx, xs, values, place, color, from, to, radius) {
-  ctx.fillStyle = color;
-  ctx.beginPath();
-  for (let i = from; i < to; i++) {
-    if (!Number.isFinite(values[i])) continue;
-    const [x, y] = [place.x(xs[i]), place.y(values[i])];
-    ctx.moveTo(x + radius * place.ratio, y);
-    ctx.arc(x, y, radius * place.ratio, 0, 2 * Math.PI);
-  }
-  ctx.fill();
-}
-
-/** NaN as a triangle at the lower edge; infinities as one at the edge that they lie behind. */
-function marks(ctx, xs, values, place, color, from = 0, to = values.length) {
-  ctx.fillStyle = color;
-  const size = 4.5 * place.ratio;
-  let last = -Infinity;
-  for (let i = from; i < to; i++) {
-    const value = values[i];
-    if (value - value === 0) continue;
-    const x = place.x(xs[i]);
-    if (x - last < place.ratio) continue; // where one is already
-    last = x;
-    const isTop = value === Infinity;
-    const [tip, base] = isTop ? [place.top + 1, place.top + 1 + 1.7 * size] : [place.bottom - 1.7 * size - 1, place.bottom - 1];
-    ctx.beginPath();
-    if (Number.isNaN(value)) {
-      ctx.moveTo(x - size, tip);
-      ctx.lineTo(x + size, tip);
-      ctx.lineTo(x, base);
-    } else {
-      const [point, other] = isTop ? [tip, base] : [base, tip];
-      ctx.moveTo(x, point);
-      ctx.lineTo(x - size, other);
-      ctx.lineTo(x + size, other);
-    }
-    ctx.closePath();
-    ctx.fill();
   }
 }
