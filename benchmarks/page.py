@@ -131,7 +131,7 @@ def first_chart(browser: Browser, url: str, script: str = "") -> tuple[float, fl
 
 
 def compare_first_charts(browser: Browser, folder: Path, size: Size) -> list[Row]:
-    points = size.pick(100, 2_000, 10_000)
+    points = size.pick(100, 10_000)
     runs, rounds = size.pick(5, RUNS), size.pick(1, 3)
     logdir = folder / "many"
     write_runs(logdir, runs, TAGS, points)

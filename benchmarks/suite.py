@@ -54,7 +54,7 @@ OWN = (
     Benchmark("soak", "nothing grows over very many requests", LONG, 10),
 )
 PEERS = (
-    Benchmark("page", "the live page in Chromium beside TensorBoard's Time Series page", PAGE, 75),
+    Benchmark("page", "the live page in Chromium beside TensorBoard's Time Series page", PAGE, 95),
     Benchmark("loop_peers", "the same training loop with mlflow, trackio, wandb, aim and pastalog", LOOP, 180),
     Benchmark("encoder_peers", "the same encoding by TensorFlow's own writer", ENCODER, 30),
 )
