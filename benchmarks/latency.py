@@ -53,7 +53,7 @@ def merged(parts: list[Loaded]) -> dict[str, Any]:
 def curve(server: Server, points: int, connections: int, size: Size) -> dict[str, Any]:
     """Capacity, and latency at each load."""
     request = BODIES[points]
-    seconds = size.pick(0.15, 0.2, 2.0)
+    seconds = size.pick(0.15, 0.16, 2.0)
 
     def most() -> float:
         loaded = closed_loop(server, lambda _: request, connections, seconds=seconds)
