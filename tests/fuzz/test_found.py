@@ -81,6 +81,12 @@ def test_harmless_tables_of_embeddings_are_taken(archive, config: bytes) -> None
     archive(PROJECTOR_CONFIG, config)
 
 
+def test_an_embedding_whose_name_is_written_with_unicode_escapes_was_called_by_its_escapes(tmp_path: Path) -> None:
+    (tmp_path / PROJECTOR_CONFIG).write_bytes(rb'embeddings { tensor_name: "w\u00f6rter\U0000002fx \ud800" }')
+    (found,) = read_embeddings(tmp_path)
+    assert found.tag == "wörter/x \\ud800", "half of a pair is no character"
+
+
 def test_reading_a_run_whose_table_of_embeddings_names_a_file_too_long_for_the_disk_was_an_internal_error(
     tmp_path: Path,
 ) -> None:

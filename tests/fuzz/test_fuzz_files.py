@@ -173,6 +173,8 @@ def test_no_table_that_an_archive_brings_leads_tensorboard_out_of_the_run(raw: b
 @fuzz("tables of embeddings", examples=120)
 @given(damaged(CONFIGS, most=1))
 @example(b'embeddings { tensor_name: "\\e" }')
+@example(rb'embeddings { tensor_name: "\U0000002fx\u00f6\U0001F600" }')
+@example(rb'embeddings { tensor_name: "\ud800" }')
 @example(b'embeddings { tensor_name: "x" tensor_path: "' + b"a" * 300 + b'" }')
 def test_tables_of_embeddings_are_read_as_protobuf_reads_them(raw: bytes) -> None:
     """Any bytes give a list of embeddings; those that protobuf can read give the tags that protobuf reads."""

@@ -13,7 +13,7 @@ from tbbridge.model import INT64_MAX, INT64_MIN
 
 # One token of protobuf's text format; what is no token is skipped, as this reader needs only a part of the config.
 _TOKEN: Final = re.compile(r"""#[^\n]*|"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'|([A-Za-z_]\w*)|([{}<>:])|([0-9]+)""")
-_ESCAPE: Final = re.compile(r"\\([0-7]{1,3}|x[0-9A-Fa-f]{1,2}|.)")
+_ESCAPE: Final = re.compile(r"\\([0-7]{1,3}|x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)")
 _SINGLE: Final = {
     "a": "\a",
     "b": "\b",
@@ -76,6 +76,10 @@ def _unescaped(quoted: str) -> str:
             return chr(int(said, 8) & 0xFF)
         if said[0] == "x" and len(said) > 1:
             return chr(int(said[1:], 16))
+        if said[0] in "uU" and len(said) > 1:
+            code = int(said[1:], 16)
+            is_character = code < 0xD800 or 0xDFFF < code <= 0x10FFFF
+            return chr(code).encode().decode("latin-1") if is_character else match[0]
         return _SINGLE.get(said, match[0])  # an escape that protobuf does not know keeps its backslash
 
     if "\\" not in quoted:
