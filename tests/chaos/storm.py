@@ -341,7 +341,10 @@ class Storm:
             until(all_of_it, "all of it is shown", 3 * PATIENCE_S)
         except AssertionError as error:
             have = f"{len(shown())} of {len(expected)} points of {run} {tag}"
-            raise AssertionError(f"TensorBoard {self.watchers.index(watcher)} (0: data server) shows {have}") from error
+            kept = self.folder / "kept"  # the small disk goes with the test
+            shutil.copytree(self.logdir / run, kept)
+            told = f"TensorBoard {self.watchers.index(watcher)} (0: data server) shows {have}; its files are in {kept}"
+            raise AssertionError(told) from error
         assert shown() == expected, f"TensorBoard shows something else for {run} {tag}"
 
 
