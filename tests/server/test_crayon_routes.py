@@ -12,7 +12,7 @@ import zipfile
 import httpx
 import pytest
 
-from tbbridge import limits
+from tbbridge import layout, limits
 from tbbridge.errors import QueueFull, Stopping, StorageFailed
 from tbbridge.server.app import build_app
 from tbbridge.store.known_runs import KnownRuns
@@ -435,3 +435,24 @@ def test_a_veiled_run_is_there_and_looked_for_each_time(tmp_path):
     (files / "events.out.tf~vents.1").write_bytes(b"")
     assert runs.look("foo")
     assert not runs.is_known("foo")
+
+
+@pytest.mark.parametrize("way", ["lifted", "hidden"])
+def test_a_run_whose_files_are_moved_while_it_is_looked_for_is_there(tmp_path, monkeypatch, way):
+    shown, veil = tmp_path / "foo", tmp_path / ".tbbridge" / "veils" / "1"
+    for folder in (shown, veil / "files"):
+        folder.mkdir(parents=True)
+    (veil / "run").write_text("foo")
+    places = [veil / "files" / "events.out.tf~vents.1", shown / "events.out.tfevents.1"]
+    source, target = places if way == "lifted" else reversed(places)
+    source.write_bytes(b"")
+    veils = layout.veils
+
+    def veils_and_a_move(logdir):
+        found = veils(logdir) if way == "lifted" or target.exists() else {}
+        if source.exists():
+            source.rename(target)
+        return found
+
+    monkeypatch.setattr(layout, "veils", veils_and_a_move)
+    assert KnownRuns(tmp_path).look("foo")

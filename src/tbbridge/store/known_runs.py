@@ -25,10 +25,16 @@ class KnownRuns:
         return mark is not None and mark == _mark(self._logdir / run)
 
     def look(self, run: str) -> bool:
-        """Whether the run is there: its folder, or its veil, holds an event file. Called from a thread."""
+        """Whether the run is there: its veil, or its folder, holds an event file. Called from a thread.
+
+        Meanwhile files may be moved from the one to the other, or back, once: so there is a second look.
+        """
+        return any(self._look(run) for _ in range(2))
+
+    def _look(self, run: str) -> bool:
         veil = layout.veils(self._logdir).get(run)
-        if veil is not None:
-            return _holds_events(veil)
+        if veil is not None and _holds_events(veil):
+            return True
         folder = self._logdir
         for part in run.split("/"):
             folder /= part
