@@ -6,6 +6,7 @@ Knows no format. Everything raises OSError as the system gave it; the callers de
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import logging
 import os
@@ -14,6 +15,10 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+# linux/fcntl.h and linux/fs.h
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 # Nothing is there (any more).
 GONE_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR})
@@ -152,6 +157,22 @@ def open_folder_below(root: Path, real_root: Path, folder: Path, *, create: bool
 def _check_below(place: str, real_root: str, folder: Path) -> None:
     if place != real_root and not place.startswith(real_root.rstrip("/") + "/"):
         raise OSError(errno.ELOOP, "a symbolic link leads out of the log folder", str(folder))
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two folders of one file system trade places, with no moment in which either name is missing.
+
+    False, and nothing is done, where the system or the file system cannot. Linux can: renameat2(2) with RENAME_EXCHANGE.
+    """
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None or not sys.platform.startswith("linux"):
+        return False
+    if call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), str(one), None, str(other))
 
 
 def replace_durably(path: Path, data: bytes) -> None:

@@ -158,6 +158,15 @@ OPEN_FILES_SHARE: Final = 0.25
 # How long what a removed run gets next is kept from TensorBoard: two cycles of its default reload of 5 s, so that each of its
 # readers has found the run's folder gone once.
 VEIL_S: Final = 10.0
+# Before that: how long a removed run's folder outlives its files, so that a reader in the midst of them stumbles over a
+# missing file and not over a missing folder (veils.py). TensorBoard's Python reader notices when it has gone through what it
+# has read ahead, up to 16 MiB: at 1 MB/s of scalars on a quiet machine, for which half is counted here.
+EMPTIED_S: Final = 0.5
+EMPTIED_BYTES_PER_S: Final = 500_000
+# ... but no longer than this, which nobody would wait for to see a run begin again: runs of 2 MB are safe, larger ones if they
+# were read once. And no more than this part of the veil, for who reloads more often and wants to see changes sooner.
+EMPTIED_MAX_S: Final = 5.0
+EMPTIED_SHARE: Final = 0.5
 # What lifting a veil may be late, and how long a rename waits beyond it for the name to be free.
 VEIL_GRACE_S: Final = 2.0
 # Veils lifted together: their folders are then made durable by one sync of the disk, not one each.

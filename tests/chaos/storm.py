@@ -73,7 +73,7 @@ class Bridge:
     def launch(self) -> Process:
         """The process, which may take a second until it serves."""
         self._starts += 1
-        flags = ["--logdir", str(self.logdir), "--port", "0", "--segment-bytes", "300000", "--veil-s", "1"]
+        flags = ["--logdir", str(self.logdir), "--port", "0", "--segment-bytes", "300000", "--veil-s", "2"]
         env = environment(CHAOS_SEED=f"{self._seed}/{self._starts}", CHAOS_FOLDER=str(self._folder))
         process = Process([sys.executable, str(HERE / "sick_bridge.py"), "serve", *flags], env=env)
         self.process = self._stack.enter_context(process)
@@ -177,16 +177,17 @@ class Storm:
         self.bridge.start()
         self.proxy = stack.enter_context(BadProxy(tally.seed))
         self.proxy.port = self.bridge.port
-        self.watchers: list[TensorBoard] = [stack.enter_context(tensorboard(self.logdir, fast)) for fast in ("true", "false")]
+        self._stack = stack
+        self.watchers = [self._watcher(fast) for fast in ("true", "false")]
         self.crowd = Crowd(stack, self.folder, self.proxy.url, tally.seed)
         self.exact = [
             self.crowd.add("raw", "raw_writer.py", "journaled", "own/raw", "shared"),
             self.crowd.add("sync", "raw_writer.py", "written", "own/sync", "shared"),
             self.crowd.add("client", "client_writer.py", "journaled", "own/client", "shared"),
         ]
-        self.erased = self.crowd.add("erased", "raw_writer.py", "journaled", "erased")
+        self.erased = self.crowd.add("erased", "raw_writer.py", "journaled", "by/hand", "by/us")
         self.moving = self.crowd.add("moving", "raw_writer.py", "journaled", "moving/now")
-        self.erased_at = 0.0
+        self.erased_at = dict.fromkeys(self.erased.runs, 0.0)
         self.moved: list[str] = []
 
     def blow(self, seconds: float) -> None:
@@ -270,13 +271,13 @@ class Storm:
 
     def erase_run(self) -> None:
         self.tally.faults["run's folder deleted"] += 1
-        shutil.rmtree(self.logdir / "erased", ignore_errors=True)
-        self.erased_at = time.monotonic()
+        shutil.rmtree(self.logdir / "by/hand", ignore_errors=True)
+        self.erased_at["by/hand"] = time.monotonic()
 
     def delete_run(self) -> None:
         self.tally.faults["run deleted"] += 1
-        until(lambda: self.bridge.ask("DELETE", "/api/v1/runs?run=erased") in (200, 404), "the run is deleted")
-        self.erased_at = time.monotonic()
+        until(lambda: self.bridge.ask("DELETE", "/api/v1/runs?run=by/us") in (200, 404), "the run is deleted")
+        self.erased_at["by/us"] = time.monotonic()
 
     def look(self) -> None:
         """The doctor beside a bridge at work finds no damage; that the disk is small it may say."""
@@ -306,6 +307,10 @@ class Storm:
         )
         shown = [(run, tag) for seat in self.exact for life in seat.lives for run in life.runs for tag in life.tags]
         found = read_series(self.logdir)
+        if f"DirectoryDeletedError: Directory {self.logdir / 'by/hand'} has been" in self.watchers[1].traceback:
+            # Nothing of ours: it does not survive a folder that vanishes while it reads the run for the first time.
+            self.tally.faults["TensorBoard ended by a run's folder deleted"] += 1
+            self.watchers[1] = self._watcher("false")
         for watcher in self.watchers:
             for run, tag in shown:
                 expected = found.get((run, tag), [])
@@ -330,6 +335,9 @@ class Storm:
         self.tally.faults.update((self.folder / "faults").read_text().splitlines() if (self.folder / "faults").exists() else [])
         self.tally.failures = 0
 
+    def _watcher(self, fast: str) -> TensorBoard:
+        return self._stack.enter_context(tensorboard(self.logdir, fast))
+
     def _until_shown(self, watcher: TensorBoard, run: str, tag: str, expected: list[tuple[int, float]]) -> None:
         def shown() -> list[tuple[int, float]]:
             return [(step, value) for _, step, value in watcher.scalars(run, tag)]
@@ -343,7 +351,8 @@ class Storm:
             have = f"{len(shown())} of {len(expected)} points of {run} {tag}"
             kept = self.folder / "kept"  # the small disk goes with the test
             shutil.copytree(self.logdir / run, kept)
-            told = f"TensorBoard {self.watchers.index(watcher)} (0: data server) shows {have}; its files are in {kept}"
+            name = f"TensorBoard {self.watchers.index(watcher)} (0: data server)"
+            told = f"{name} shows {have}; the run's files are in {kept}\n{watcher.traceback}"
             raise AssertionError(told) from error
         assert shown() == expected, f"TensorBoard shows something else for {run} {tag}"
 

@@ -98,9 +98,9 @@ def test_what_was_sent_after_a_deletion_has_to_be_there(training: Training) -> N
     found = whole(training, 6)
     del found["own", "w/x"][:2]
     between = training.batches[1].begun
-    assert check_erased(found, training, between - 1e-9) == 10
+    assert check_erased(found, training, {"own": between - 1e-9, "shared": 0.0}) == 22
     with pytest.raises(AssertionError, match="missing"):
-        check_erased(found, training, 0.0)
+        check_erased(found, training, {"own": 0.0, "shared": 0.0})
 
 
 @pytest.mark.parametrize(("told", "lost"), [(True, 1), (False, None)])

@@ -5,10 +5,11 @@ The files are read with TensorBoard's own message class and none of our code.
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,16 +104,19 @@ def check_moved(found: Found, training: Training) -> int:
     return check_exact(joined, training)
 
 
-def check_erased(found: Found, training: Training, erased_at: float) -> int:
-    """A run whose folder was deleted: what was sent afterwards is there, nothing twice, nothing out of order."""
+def check_erased(found: Found, training: Training, erased_at: Mapping[str, float]) -> int:
+    """Runs that were deleted: what was sent afterwards is there, nothing twice, nothing out of order."""
     total = 0
-    for tag in training.tags:
-        series = found.get((training.runs[0], tag), [])
+    for run, tag in itertools.product(training.runs, training.tags):
+        series = found.get((run, tag), [])
         steps = [step for step, _ in series]
         assert steps == sorted(set(steps)), f"{tag}: a point is there twice or out of order"
         assert all(value == value_at(tag, step) for step, value in series), f"{tag}: a value that nobody sent"
         sent = {
-            step for batch in training.batches if batch.done is not None and batch.begun > erased_at for step in batch.steps
+            step
+            for batch in training.batches
+            if batch.done is not None and batch.begun > erased_at[run]
+            for step in batch.steps
         }
         assert sent <= set(steps), f"{tag}: {len(sent - set(steps))} points are missing that were sent after the deletion"
         total += len(steps)

@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from processes import TensorBoard, address_in, get, post, serve, tensorboard, until
+
+from tbbridge.events.encode import encode_run
+from tbbridge.events.summaries import encode_file_start
+from tbbridge.model import RunBatch, ScalarColumns, run_name, tag_name
 
 # Two reload intervals of the TensorBoards here, and a little for a busy machine.
 VEIL_S = 3.0
@@ -174,3 +179,38 @@ def test_a_bridge_stopped_right_after_a_change_leaves_nothing_stale(tmp_path: Pa
             write(bridge, "t", loss=[3])
             shows(boards, "d", loss=[7, 8])
             shows(boards, "t", loss=[1, 2, 3])
+
+
+def test_a_run_removed_while_it_is_read_for_the_first_time_does_not_end_the_reading_of_all_others(tmp_path: Path) -> None:
+    """A folder that vanishes then ends TensorBoard's thread that reads them (2.20, Python reader), whatever comes later."""
+    logdir = tmp_path / "runs"
+    logdir.mkdir()
+    with serve(logdir) as process, tensorboard(logdir, "false") as board:
+        bridge = address_in(process)
+        write(bridge, "before", loss=[1])
+        shows((board, board), "before", loss=[1])
+        for number in range(2):
+            for run in (f"deleted{number}", f"renamed{number}"):
+                long_run(tmp_path / run).rename(logdir / run)
+                until(lambda run=run: run in board.runs(), "it is being read")  # type: ignore[misc]
+                if run.startswith("deleted"):
+                    send(bridge, "DELETE", "/api/v1/runs", run=run)
+                else:
+                    post(f"{bridge}/api/v1/runs/rename", {"run": run, "to": f"new{number}"})
+            write(bridge, f"after{number}", loss=[2])
+            shows((board, board), f"after{number}", loss=[2])
+        left = {"before", *(f"{name}{number}" for name in ("after", "new") for number in range(2))}
+        until(lambda: set(board.runs()) == left, "what was removed is gone")
+        assert not board.traceback
+
+
+def long_run(folder: Path) -> Path:
+    """A run that the Python reader takes half a second for, and whose size lets the bridge expect ten times that."""
+    folder.mkdir()
+    steps = np.arange(10_000)
+    column = ScalarColumns(tag_name("loss"), steps.astype(np.float64), steps, 1.7e9 + steps.astype(np.float64))
+    start = encode_file_start(1.7e9, session_start=True)
+    points = encode_run(RunBatch(run_name("long"), (column,)), set())
+    (folder / "events.out.tfevents.1700000000.other.0").write_bytes(start + points)
+    (folder / "events.out.tfevents.1700000001.other.1").write_bytes(start + bytes(2_000_000))  # what a crash leaves: no record
+    return folder

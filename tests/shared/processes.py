@@ -137,8 +137,16 @@ def post(url: str, body: object) -> Any:
 class TensorBoard:
     """Stock TensorBoard over HTTP. With 100,000 samples a series it returns every point instead of a choice of them."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, process: Process | None = None) -> None:
         self.address = address
+        self._process = process
+
+    @property
+    def traceback(self) -> str:
+        """The last one that it printed: an exception ends its thread that reloads, and from then on it shows nothing new."""
+        lines = self._process.lines if self._process else []
+        starts = [number for number, line in enumerate(lines) if "Traceback" in line]
+        return "\n".join(lines[starts[-1] - 1 :][:40]) if starts else ""
 
     def ask(self, path: str, **query: object) -> Any:
         """The JSON of one of its endpoints, or None while it does not know the run or tag."""
@@ -183,5 +191,5 @@ def tensorboard(logdir: Path, load_fast: str) -> Iterator[TensorBoard]:
     flags += ["--load_fast", load_fast, "--samples_per_plugin", "scalars=100000,text=100,histograms=500"]
     with Process([sys.executable, "-m", "tensorboard.main", *flags]) as process:
         address = process.line(r"TensorBoard \S+ at (http://[0-9.]+:\d+)")[1]
-        yield TensorBoard(address)
+        yield TensorBoard(address, process)
         process.end()

@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -231,7 +231,7 @@ class Changes:
             case Removed(runs):
                 self._veils.begin(*runs)
                 self._empty(runs)
-                self._clear_way(runs)
+                self._hide_below(runs)
             case Rewritten(run=run):
                 self._apply_rewriting(run, self._staged / change.staged)
             case Installed(run=run):
@@ -243,17 +243,22 @@ class Changes:
         """Remove a run as its owner would, past the journal: for a disk so full that nothing can be journalled."""
         changed = self._settle_removal(run, below=below).changed
         self._empty(changed.runs)
-        for name in changed.runs:
-            self._prune(self._logdir / name)
+        self._prune(changed.runs)
         return changed
 
     def lift_due(self) -> None:
-        """End the veils whose time has come."""
+        """Remove the emptied folders, and end the veils, whose time has come."""
+        self._let_vanish(self._veils.emptied(due=True))
         self._lift(self._veils.due())
 
     def lift_all(self) -> None:
         """End every veil: there will be nobody to do it later."""
+        self._let_vanish(self._veils.emptied())
         self._lift(self._veils.runs())
+
+    def _let_vanish(self, runs: Sequence[str]) -> None:
+        self._veils.vanished(runs)
+        self._prune(runs)
 
     def _lift(self, runs: list[str]) -> None:
         for start in range(0, len(runs), limits.VEILS_AT_ONCE):
@@ -289,7 +294,7 @@ class Changes:
                 (staged / name).rename(veil / name)
             _sync_tree(veil)
         shutil.rmtree(staged, ignore_errors=True)
-        self._clear_way((run,))
+        self._hide_below((run,))
 
     def _apply_installation(self, run: str, staged: Path, *, known: bool) -> None:
         if not staged.exists():  # it was cut off after this, the last step
@@ -300,10 +305,10 @@ class Changes:
         staged.rename(veil)
         disk.sync_path(veil.parent)
         if known:
-            self._clear_way((run,))
+            self._hide_below((run,))
 
     def _apply_renaming(self, change: Renamed) -> None:
-        """One rename of the folder. What is under a veil takes the other name with it.
+        """One rename of the folder, which leaves an empty one. What is under a veil takes the other name with it.
 
         A veil that holds nothing stays: it waits for readers to miss the old name, and may be of this very change, done before.
         """
@@ -314,13 +319,20 @@ class Changes:
             to = renamed(name, change)
             if to is not None and any(layout.own_files(self._files.folder(name))):
                 self._veils.rename(name, to)
-        if source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.rename(target)
+        self._veils.begin(*moved)
+        if _holds_more_than_folders(source):  # else: it was cut off after this
+            stays = [(self._logdir / name).relative_to(source) for name in moved if (self._logdir / name).is_dir()]
+            _make_folders(target, stays)
+            try:
+                if not disk.exchange(source, target):  # then there is a moment with no folder
+                    _remove_empty_folders(target)
+                    source.rename(target)
+                    _make_folders(source, stays)
+            except OSError:
+                _remove_empty_folders(target)
+                raise
             _sync_up(target.parent, self._logdir)
             disk.sync_files([], [source.parent])
-        self._veils.begin(*moved)
-        self._prune(source.parent)
 
     def _empty(self, runs: Sequence[str]) -> None:
         """Remove what belongs to `runs`, wherever it is."""
@@ -330,47 +342,41 @@ class Changes:
             for name in list(layout.own_files(folder)):
                 _attempt((folder / name).unlink)
             _attempt(lambda: self._veils.empty(run))  # noqa: B023 - called here and now
-            self._prune_own(folder)
         disk.sync_files([], [folder for folder in (self._logdir / run for run in runs) if folder.is_dir()])
 
-    def _clear_way(self, runs: Sequence[str]) -> None:
-        """Let the runs' folders vanish, as TensorBoard's Python reader wants it: veil the runs below them, then remove them."""
+    def _hide_below(self, runs: Sequence[str]) -> None:
+        """Veil the runs below `runs`: with their files there, the folder of the one above could not vanish."""
         gone = set(runs)
         top = [run for run in runs if not any(above in gone for above in _names_above(run))]
         below = dict.fromkeys(name for run in top for name in self._folders.runs_below(run))
-        self._hide([name for name in below if name not in gone and name not in self._veils])
-        for run in sorted(runs, key=len, reverse=True):
-            self._prune_own(self._logdir / run)
-            self._prune(self._logdir / run)
-
-    def _hide(self, runs: Sequence[str]) -> None:
-        self._files.release(*runs)
-        self._veils.begin(*runs)
-        for run in runs:
+        hidden = [name for name in below if name not in gone and name not in self._veils]
+        self._files.release(*hidden)
+        self._veils.begin(*hidden)
+        for run in hidden:
             folder, veil = self._logdir / run, self._files.folder(run)
             for name in list(layout.own_files(folder)):
                 target = veil.joinpath(*map(_veiled, name.parts))
                 _move(folder / name, target)
                 self._files.moved(target)
-        disk.sync_files([], [veil for veil in map(self._files.folder, runs) if veil.is_dir()])
+        disk.sync_files([], [veil for veil in map(self._files.folder, hidden) if veil.is_dir()])
+
+    def _prune(self, runs: Sequence[str]) -> None:
+        """Remove the folders of `runs` and those above them, as far as they are empty and need not stay."""
+        staying = {self._logdir / name for name in self._veils.emptied()}
         for run in sorted(runs, key=len, reverse=True):
-            self._prune_own(self._logdir / run)
-            self._prune(self._logdir / run)
+            folder = self._logdir / run
+            self._prune_own(folder)
+            while folder != self._logdir and folder not in staying:
+                if folder.is_dir() and not _remove_if_empty(folder):
+                    break
+                folder = folder.parent
 
     def _prune_own(self, folder: Path) -> None:
         """Remove the folders in `folder` that belong to its run, as far as they are empty now."""
         for own in layout.own_folders(folder):
-            for path, _, _ in os.walk(own, topdown=False):
-                _remove_if_empty(Path(path))
+            _remove_empty_folders(own)
             if own.parent != folder:
                 _remove_if_empty(own.parent)
-
-    def _prune(self, folder: Path) -> None:
-        """Remove `folder` and those above it, as far as they are empty."""
-        while folder != self._logdir and folder.is_relative_to(self._logdir):
-            if folder.is_dir() and not _remove_if_empty(folder):
-                break
-            folder = folder.parent
 
 
 def _names_above(run: str) -> list[str]:
@@ -386,6 +392,10 @@ def _has_entries(folder: Path) -> bool:
     if not os.path.lexists(folder):
         return False
     return not folder.is_dir() or folder.is_symlink() or any(os.scandir(folder))
+
+
+def _holds_more_than_folders(folder: Path) -> bool:
+    return any(names or any(Path(path, name).is_symlink() for name in folders) for path, folders, names in os.walk(folder))
 
 
 def _attempt(action: Callable[[], object]) -> None:
@@ -412,6 +422,16 @@ def _remove_if_empty(folder: Path) -> bool:
             raise
         return False
     return True
+
+
+def _remove_empty_folders(folder: Path) -> None:
+    for path, _, _ in os.walk(folder, topdown=False):
+        _remove_if_empty(Path(path))
+
+
+def _make_folders(folder: Path, below: Iterable[Path]) -> None:
+    for path in below:
+        (folder / path).mkdir(parents=True, exist_ok=True)
 
 
 def _sync_tree(folder: Path) -> None:

@@ -66,6 +66,7 @@ class PipelineSettings:
     tags_per_run_max: int = limits.TAGS_PER_RUN_MAX
     close_timeout_s: float = 5.0
     veil_s: float = limits.VEIL_S
+    emptied_max_s: float = limits.EMPTIED_MAX_S
     logs: LogSettings = field(default_factory=LogSettings)
     clock: Callable[[], float] = time.time
 
@@ -220,6 +221,9 @@ class Pipeline:
     async def _errand(self, work: Callable[[], object]) -> object:
         """What `work` returns, done in its order among the batches and then on the disk."""
         self._check_open()
+        return await self._queued(work)
+
+    async def _queued(self, work: Callable[[], object]) -> object:
         waiter: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._queue.put(Errand(work, waiter))
         return await waiter
@@ -227,7 +231,7 @@ class Pipeline:
     async def _until_lifted(self, run: RunName) -> None:
         """A run that takes the place of one removed a moment ago has to wait until every reader has noticed."""
         with contextlib.suppress(TimeoutError):  # then the change itself says that the name is not free
-            async with asyncio.timeout(self._settings.veil_s + limits.VEIL_GRACE_S):
+            async with asyncio.timeout(self._store.veils.longest_s + limits.VEIL_GRACE_S):
                 while self._store.veils.covers(run) and not self._closing:
                     self._lifted.clear()
                     await self._lifted.wait()
@@ -274,10 +278,15 @@ class Pipeline:
 
     async def _veils_lifted(self) -> None:
         """Wait, though not for long, for veils that would have to be lifted before TensorBoard's readers had noticed."""
-        until = time.monotonic() + self._settings.close_timeout_s
-        while (due_in := self._store.veils.due_in()) is not None and due_in > 0 and time.monotonic() < until:
-            log.info("runs were changed a moment ago: %.1f s until TensorBoard has noticed", due_in)
-            await asyncio.sleep(min(due_in, until - time.monotonic()))
+        if not self._store.veils or self._writer.is_failing:
+            return
+        timeout_s = self._settings.close_timeout_s
+        log.info("runs were changed a moment ago: waiting until TensorBoard has noticed, %.1f s at most", timeout_s)
+        with contextlib.suppress(TimeoutError, TBBridgeError):  # then `_close_store` lifts what it can
+            async with asyncio.timeout(timeout_s):
+                while (due_in := self._store.veils.due_in()) is not None:
+                    await asyncio.sleep(max(0.0, due_in))
+                    await self._queued(self._store.changes.lift_due)
 
     def _close_store(self, *, clean: bool) -> None:
         self._disk_pool.shutdown()
@@ -357,7 +366,7 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
         ledger = Ledger(
             writers_max=settings.writers_max, runs_max=settings.runs_max, tags_per_run_max=settings.tags_per_run_max
         )
-        veils = Veils(settings.logdir, settings.veil_s)
+        veils = Veils(settings.logdir, settings.veil_s, settings.emptied_max_s)
         veils.load()
         files = EventFiles(settings.logdir, veils, open_files_max=settings.open_files_max)
         changes = Changes(settings.logdir, files, veils, settings.clock)

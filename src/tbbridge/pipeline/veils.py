@@ -4,6 +4,10 @@ A reader that finds a run's files replaced keeps old points or stalls for good; 
 afresh what is there later. So whoever removes a run begins a veil for it, what the run gets next goes there, and `lift` puts
 it in its place. See layout.py for the folders. Veils are not journalled: a file is here or in the run's folder, and counts in
 both. Called by the writer only.
+
+A run's folder outlives its files by a moment: a folder that vanishes while TensorBoard's Python reader (2.20) reads a run for
+the first time ends the thread that reads all runs (EventMultiplexer.AddRun lets DirectoryDeletedError through), and nothing new
+is shown until somebody starts TensorBoard again. A file that vanishes only ends the reading of that file.
 """
 
 from __future__ import annotations
@@ -12,12 +16,12 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from tbbridge import disk, layout
+from tbbridge import disk, layout, limits
 from tbbridge.model import STATE_FOLDER
 from tbbridge.names import PROJECTOR_CONFIG
 
@@ -30,6 +34,11 @@ _NUMBER: Final = "{:08d}"
 class _Veil:
     folder: Path
     lift_at: float
+    vanish_at: float | None  # until then the run's own folder stays, empty; None: it may be gone
+
+    @property
+    def due_at(self) -> float:
+        return self.lift_at if self.vanish_at is None else self.vanish_at
 
     @property
     def files(self) -> Path:
@@ -37,12 +46,21 @@ class _Veil:
 
 
 class Veils:
-    """The veils of one log folder. `veil_s`: how long a run stays veiled; `clock`: seconds that only go forward."""
+    """The veils of one log folder. `veil_s`: how long a run stays veiled once its folder is gone; `emptied_max_s`: how long the
+    folder stays before that, at most; `clock`: seconds that only go forward.
+    """
 
-    def __init__(self, logdir: Path, veil_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        logdir: Path,
+        veil_s: float,
+        emptied_max_s: float = limits.EMPTIED_MAX_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._logdir = logdir
         self._root = logdir / STATE_FOLDER / layout.VEILS
         self._veil_s = veil_s
+        self._emptied_max_s = min(emptied_max_s, veil_s * limits.EMPTIED_SHARE)
         self._clock = clock
         self._veils: dict[str, _Veil] = {}
         self._next = 1
@@ -58,7 +76,7 @@ class Veils:
         present = sorted(self._root.iterdir())
         self._next = 1 + max((int(path.name) for path in present if path.name.isdigit()), default=0)
         for run, files in layout.veils(self._logdir).items():
-            self._veils[run] = _Veil(files.parent, self._clock() + self._veil_s)
+            self._veils[run] = _Veil(files.parent, *self._times(run))
             if any(layout.own_files(self._logdir / run)):
                 self.lift(run)
         kept = {veil.folder for veil in self._veils.values()}
@@ -83,29 +101,41 @@ class Veils:
 
     def begin(self, *runs: str, at_once: bool = False) -> None:
         """Veil `runs` from now on. `at_once`: nobody knows them, lift them at the next look."""
-        lift_at = self._clock() + (0 if at_once else self._veil_s)
         made: dict[str, _Veil] = {}
         for run in dict.fromkeys(runs):
+            lift_at, vanish_at = (self._clock(), None) if at_once else self._times(run)
             veil = self._veils.get(run)
             if veil is not None:
                 veil.lift_at = max(veil.lift_at, lift_at)
+                veil.vanish_at = vanish_at or veil.vanish_at
                 continue
             folder = self._root / _NUMBER.format(self._next)
             self._next += 1
             folder.mkdir(parents=True)
             (folder / layout.RUN_FILE).write_bytes(run.encode())
-            made[run] = _Veil(folder, lift_at)
+            made[run] = _Veil(folder, lift_at, vanish_at)
         if made:  # what a veil holds without its name on the disk would be lost
             folders = [veil.folder for veil in made.values()]
             disk.sync_files([folder / layout.RUN_FILE for folder in folders], [*folders, self._root, self._root.parent])
             self._veils.update(made)
 
+    @property
+    def longest_s(self) -> float:
+        """From the beginning of a veil until it can be lifted, at most."""
+        return self._emptied_max_s + self._veil_s
+
+    def _times(self, run: str) -> tuple[float, float]:
+        """When a veil that begins now is lifted, and when the run's folder vanishes."""
+        folder = self._logdir / run
+        size = sum(_size(folder / path) for path in layout.own_files(folder))
+        vanish_at = self._clock() + min(limits.EMPTIED_S + size / limits.EMPTIED_BYTES_PER_S, self._emptied_max_s)
+        return vanish_at + self._veil_s, vanish_at
+
     def begin_below(self, run: str) -> None:
         """Veil a run that begins below a veiled one, for as long: its folder would bring back the one that has to vanish."""
         if self._veils and run not in self._veils and (above := self._above(run)):
-            lift_at = max(self._veils[name].lift_at for name in above)
-            self.begin(run)
-            self._veils[run].lift_at = lift_at
+            self.begin(run, at_once=True)
+            self._veils[run].lift_at = max(self._veils[name].lift_at for name in above)
 
     def _above(self, run: str) -> list[str]:
         parts = run.split("/")
@@ -137,13 +167,23 @@ class Veils:
         return bool(self._above(run))
 
     def due_in(self) -> float | None:
-        """Seconds until the next veil can be lifted; None if there is none."""
-        times = [veil.lift_at for veil in list(self._veils.values())]
+        """Seconds until the next folder can vanish or the next veil be lifted; None if there is no veil."""
+        times = [veil.due_at for veil in list(self._veils.values())]
         return min(times) - self._clock() if times else None
 
     def due(self) -> list[str]:
         """Runs whose veil can be lifted now."""
-        return [run for run, veil in self._veils.items() if veil.lift_at <= self._clock()]
+        return [run for run, veil in self._veils.items() if veil.vanish_at is None and veil.lift_at <= self._clock()]
+
+    def emptied(self, *, due: bool = False) -> list[str]:
+        """Runs whose own folder still stays, empty; `due`: those of which it need not any more."""
+        now = self._clock()
+        return [run for run, veil in self._veils.items() if veil.vanish_at is not None and (not due or veil.vanish_at <= now)]
+
+    def vanished(self, runs: Iterable[str]) -> None:
+        """The folders of `runs` are gone, as far as they could be."""
+        for run in runs:
+            self._veils[run].vanish_at = None
 
     def postpone(self, run: str) -> None:
         """Something is in the way of lifting it; try again later."""
@@ -180,6 +220,13 @@ class Veils:
         finally:
             os.close(folder)
         return free
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # others may delete, too
+        return 0
 
 
 def _between(logdir: Path, folder: Path) -> list[Path]:
