@@ -162,6 +162,43 @@ def test_a_token_that_is_revoked_while_one_watches_is_asked_for_again_and_nothin
         sight.troubles[:] = [line for line in sight.troubles if "401" not in line]
 
 
+# --- a feed that is late ------------------------------------------------------------------------------------------------------
+
+# What the feed says is kept back for as long as `held` is a promise that nobody has kept.
+HOLDS_THE_FEED = """
+    const plain = window.fetch;
+    window.held = null;
+    window.fetch = async (...asked) => {
+        const answer = await plain(...asked);
+        if (!String(asked[0]?.url ?? asked[0]).includes("api/v1/live")) return answer;
+        const late = new TransformStream({ transform: async (piece, out) => { await window.held; out.enqueue(piece); } });
+        return new Response(answer.body.pipeThrough(late), answer);
+    };
+"""
+
+
+@pytest.mark.parametrize("count", [3, 20_000], ids=["every point", "candlesticks"])
+def test_points_that_a_chart_has_read_are_not_shown_twice_when_the_feed_tells_of_them_later(
+    open_page: Callable[..., Sight], tmp_path: Path, count: int
+) -> None:
+    with serve(tmp_path) as process:
+        bridge = address_in(process)
+        write(bridge, "snail", columns("slow", [*range(count)]), columns("other", [1]))
+        page = open_page("about:blank").page
+        page.add_init_script(HOLDS_THE_FEED)
+        page.goto(f"{bridge}/#/scalars?tags=other")
+        assert table_of(card(page, "other"))["snail"][0] == "1"
+        page.evaluate("window.held = new Promise((keep) => (window.release = keep)); null")
+        write(bridge, "snail", columns("slow", [7, 8], first=count))
+        page.get_by_role("searchbox", name="Filter charts").fill("slow")
+        slow = card(page, "slow")
+        until(lambda: table_of(slow)["snail"][0] == f"{count + 2:,}", "all of it was read")
+        page.evaluate("window.release()")
+        write(bridge, "snail", columns("slow", [9], first=count + 2))
+        until(lambda: table_of(slow)["snail"][1] == f"{count + 2:,}", "the feed has told of all of it")
+        assert table_of(slow)["snail"][0] == f"{count + 3:,}"
+
+
 # --- runs that go and come back -----------------------------------------------------------------------------------------------
 
 

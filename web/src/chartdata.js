@@ -43,6 +43,7 @@ export class ChartData {
     this.detail = null;
     this.early = []; // points that came while the bridge was asked
     this.aborts = { whole: null, detail: null }; // of the requests under way
+    this.reading = new Set(); // runs that are being read whole: who asks again in between asks for them, too
     this.asking = 0;
     this.isStale = true;
     this.error = "";
@@ -98,11 +99,13 @@ export class ChartData {
     const wanted = this.dense;
     const runs = this.runs.filter((run) => {
       const series = this.whole.series.get(run);
-      return isStale || series === undefined || (series.isDense && (series.candles === null) !== (wanted === "line"));
+      return isStale || series === undefined || this.reading.has(run) || (series.isDense && (series.candles === null) !== (wanted === "line"));
     });
     this.isStale = false;
     if (runs.length) {
+      const reading = (this.reading = new Set(runs));
       await this.read(this.whole, runs, (run) => tagsOf("scalar").get(this.tag)?.get(run) ?? 0);
+      if (this.reading === reading) this.reading = new Set();
     }
     if (isStale) this.detail = null;
     await this.refine();
@@ -216,7 +219,7 @@ export class ChartData {
     for (const { run, steps, values, wall_times: walls } of this.early) {
       if (!runs.includes(run)) continue;
       const series = layer.series.get(run) ?? this.begun(layer, run);
-      series.append(steps, values, walls, this.pointsOfRun, false);
+      series.append(steps, values, walls, this.pointsOfRun, true);
     }
   }
 

@@ -4,6 +4,9 @@ import { ascending, smooth, thinned } from "./maths.js";
 
 // How many of the newest points of an answer are compared with those that came by the feed while it was made.
 const OVERLAP = 512;
+// Candlesticks have no times, by which a point of a training begun again is told from one that they stand for. So what the feed tells
+// is compared with them for as long as it may be late, and no longer.
+const LATE_MS = 10000;
 
 export class Series {
   /** From an answer of the interface: points, or candlesticks with no points yet behind them. */
@@ -14,6 +17,8 @@ export class Series {
     this.steps = answer.steps ?? [];
     this.values = answer.values ?? [];
     this.walls = answer.wall_times ?? [];
+    this.mayOverlap = true; // until the feed tells of a point that the answer did not have: it tells of all in their order
+    this.readAt = performance.now();
     this.lastCandle = this.candles?.last_steps.at(-1) ?? -Infinity;
     this.begin = this.walls[0] ?? 0;
     this.ascends = { step: ascending(this.steps), wall: ascending(this.walls) };
@@ -25,11 +30,14 @@ export class Series {
     return this.candles !== null || this.count > this.values.length;
   }
 
-  /** Points that came by the feed: appended, but for those that the answer had already. At most about `most` are kept. */
-  append(steps, values, walls, most, isFresh = true) {
+  /** Points that came by the feed: appended, but for those that the answer had already. At most about `most` are kept. `isAgain`: some
+   * of them may have been appended before, in this order or another. */
+  append(steps, values, walls, most, isAgain = false) {
     let came = 0;
+    if (this.candles !== null && performance.now() > this.readAt + LATE_MS) this.mayOverlap = false;
     for (let i = 0; i < steps.length; i++) {
-      if (!isFresh && this.has(steps[i], walls[i])) continue;
+      if ((isAgain || this.mayOverlap) && this.has(steps[i], walls[i])) continue;
+      if (!isAgain) this.mayOverlap = false;
       const last = this.steps.length - 1;
       if (last >= 0 && steps[i] < this.steps[last]) this.ascends.step = false;
       if (last >= 0 && walls[i] < this.walls[last]) this.ascends.wall = false;
