@@ -93,7 +93,7 @@ def test_fingers_pinch_drag_and_scroll(open_page: Callable[..., Sight], bridge: 
     hand.move(((middle, half), (middle, half - 300)))
     until(lambda: page.evaluate("document.getElementById('main').scrollTop + scrollY") > 50, "the page scrolls")
     assert zoom_of(page, "touch/0") == far
-    over.scroll_into_view_if_needed()
+    chart.scroll_into_view_if_needed()
     chart.get_by_role("button", name="Show all").tap()
     assert zoom_of(page, "touch/0") is None
 
