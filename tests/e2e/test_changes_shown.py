@@ -182,7 +182,7 @@ def test_a_bridge_stopped_right_after_a_change_leaves_nothing_stale(tmp_path: Pa
 
 
 def test_a_run_removed_while_it_is_read_for_the_first_time_does_not_end_the_reading_of_all_others(tmp_path: Path) -> None:
-    """A folder that vanishes then ends TensorBoard's thread that reads them (2.20, Python reader), whatever comes later."""
+    """A folder that vanishes then ends TensorBoard's thread that reads them (2.21, Python reader), whatever comes later."""
     logdir = tmp_path / "runs"
     logdir.mkdir()
     with serve(logdir) as process, tensorboard(logdir, "false") as board:

@@ -5,7 +5,7 @@ afresh what is there later. So whoever removes a run begins a veil for it, what 
 it in its place. See layout.py for the folders. Veils are not journalled: a file is here or in the run's folder, and counts in
 both. Called by the writer only.
 
-A run's folder outlives its files by a moment: a folder that vanishes while TensorBoard's Python reader (2.20) reads a run for
+A run's folder outlives its files by a moment: a folder that vanishes while TensorBoard's Python reader (2.21) reads a run for
 the first time ends the thread that reads all runs (EventMultiplexer.AddRun lets DirectoryDeletedError through), and nothing new
 is shown until somebody starts TensorBoard again. A file that vanishes only ends the reading of that file.
 """
