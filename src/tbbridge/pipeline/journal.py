@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MAGIC = 0x4A424254
 _MAGIC_BYTES = b"\x0d" + MAGIC.to_bytes(4, "little")  # Entry.magic as protobuf writes it: the first bytes of each entry
+_MAGIC_PATTERN = re.compile(re.escape(_MAGIC_BYTES))
 _FRAME_HEADER_BYTES = 12
 _NAME = re.compile(r"(\d{8,})\.journal")
 
@@ -325,10 +326,13 @@ def _acknowledged_after(data: bytes | mmap.mmap, offset: int, index: int) -> int
 
 
 def _whole_entries(data: bytes | mmap.mmap, offset: int) -> Iterator[Entry]:
-    """Entries behind `offset`, wherever they stand, found by the bytes that each begins with."""
-    position = offset
-    while (position := data.find(_MAGIC_BYTES, position + 1)) >= 0:
-        found = read_frame(data, position - _FRAME_HEADER_BYTES) if position >= offset + _FRAME_HEADER_BYTES else None
+    """Entries behind `offset`, wherever they stand, found by the bytes that each begins with.
+
+    Not by `mmap.find`, which before Python 3.11.5 and 3.12 looks at the byte behind the last one (CPython issue 105235): where a
+    segment ends with a page of memory, that is the end of the process.
+    """
+    for match in _MAGIC_PATTERN.finditer(data, offset + _FRAME_HEADER_BYTES):
+        found = read_frame(data, match.start() - _FRAME_HEADER_BYTES)
         entry = _parse(found.payload) if isinstance(found, Frame) else None
         if entry is not None:
             yield entry
