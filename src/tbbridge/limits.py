@@ -169,6 +169,8 @@ EMPTIED_MAX_S: Final = 5.0
 EMPTIED_SHARE: Final = 0.5
 # What lifting a veil may be late, and how long a rename waits beyond it for the name to be free.
 VEIL_GRACE_S: Final = 2.0
+# How soon a stop tries again to lift them when the queue has no room for that.
+VEIL_RETRY_S: Final = 0.1
 # Veils lifted together: their folders are then made durable by one sync of the disk, not one each.
 VEILS_AT_ONCE: Final = 1000
 

@@ -187,7 +187,8 @@ def test_points_that_a_chart_has_read_are_not_shown_twice_when_the_feed_tells_of
         page = open_page("about:blank").page
         page.add_init_script(HOLDS_THE_FEED)
         page.goto(f"{bridge}/#/scalars?tags=other")
-        assert table_of(card(page, "other"))["snail"][0] == "1"
+        other = card(page, "other")
+        until(lambda: table_of(other)["snail"][0] == "1", "the page is there")
         page.evaluate("window.held = new Promise((keep) => (window.release = keep)); null")
         write(bridge, "snail", columns("slow", [7, 8], first=count))
         page.get_by_role("searchbox", name="Filter charts").fill("slow")

@@ -80,7 +80,7 @@ async def test_what_was_veiled_is_not_moved_through_a_link(tmp_path, outside) ->
     await pipeline.submit(batch("a", scalars("x", [1.0])), ack=Ack.WRITTEN)
     await pipeline.close()
     veils = Veils(logdir, 0)
-    veils.begin(run_name("a"))
+    veils.begin(run_name("a"), vanish_at=None)
     files = veils.files(run_name("a"))
     assert files is not None
     (logdir / "a").rename(files)

@@ -102,6 +102,7 @@ export class ChartData {
       return isStale || series === undefined || this.reading.has(run) || (series.isDense && (series.candles === null) !== (wanted === "line"));
     });
     this.isStale = false;
+    if (isStale) for (const run of this.whole.series.keys()) if (!this.runs.includes(run)) this.whole.series.delete(run); // hidden now
     if (runs.length) {
       const reading = (this.reading = new Set(runs));
       await this.read(this.whole, runs, (run) => tagsOf("scalar").get(this.tag)?.get(run) ?? 0);

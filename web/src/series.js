@@ -2,8 +2,9 @@
 
 import { ascending, smooth, thinned } from "./maths.js";
 
-// How many of the newest points of an answer are compared with those that came by the feed while it was made.
-const OVERLAP = 512;
+// How many of the newest points that a chart has are compared with those that come by the feed and that it may have read: all of an
+// answer, and as many more.
+const OVERLAP = 2048;
 // Candlesticks have no times, by which a point of a training begun again is told from one that they stand for. So what the feed tells
 // is compared with them for as long as it may be late, and no longer.
 const LATE_MS = 10000;
@@ -53,10 +54,10 @@ export class Series {
   }
 
   has(step, wall) {
-    if (this.candles !== null) return step <= this.lastCandle;
+    if (this.candles !== null && step <= this.lastCandle) return true;
     const last = this.steps.length - 1;
     if (last < 0) return false;
-    if (this.isDense && step <= this.steps[last] && wall <= this.walls[last]) return true;
+    if (this.candles === null && this.isDense && step <= this.steps[last] && wall <= this.walls[last]) return true;
     for (let i = last; i >= 0 && i > last - OVERLAP; i--) if (this.steps[i] === step && this.walls[i] === wall) return true;
     return false;
   }

@@ -6,6 +6,7 @@ globalThis.sessionStorage = { getItem: () => null };
 globalThis.requestAnimationFrame = () => 1;
 
 const { ChartData } = await import("../src/chartdata.js");
+const { Series } = await import("../src/series.js");
 const { model } = await import("../src/model.js");
 
 /** A chart of one tag, and the bridge that it asks: `answer(n)` lets the n-th request have what `stored` holds then. */
@@ -62,4 +63,36 @@ test("a point that was read is not shown again when the feed tells of it, howeve
   assert.deepEqual(chart.whole.series.get("a").steps, [0, 1, 2, 3, 4, 5]);
   chart.append({ run: "a", ...columns(5, 6) }); // twice at one time: somebody wrote it twice
   assert.deepEqual(counts(chart), [7]);
+});
+
+test("a run that is hidden while all are read anew is read when it is shown again", async () => {
+  const { chart, stored, asked, show } = chartOf(["a", "b"]);
+  const first = show(["a", "b"]);
+  asked.at(-1).resolve();
+  await first;
+  stored.set("b", 7);
+  chart.isStale = true;
+  const hidden = show(["a"]);
+  asked.at(-1).resolve();
+  await hidden;
+  const again = show(["a", "b"]);
+  asked.at(-1).resolve();
+  await again;
+  assert.deepEqual(counts(chart), [2, 7]);
+});
+
+test("as many late points as an answer holds are known again, and those behind candlesticks, too", async () => {
+  const { chart, stored, asked, show } = chartOf(["a"]);
+  stored.set("a", 1000);
+  const loaded = show(["a"]);
+  asked[0].resolve();
+  await loaded;
+  chart.append({ run: "a", ...columns(400, 1001) });
+  assert.deepEqual(counts(chart), [1001]);
+
+  const series = new Series({ run: "a", count: 50, first_steps: [0], last_steps: [49], median: [0.5] });
+  const tail = columns(50, 52);
+  series.append(tail.steps, tail.values, tail.wall_times, 1000);
+  series.append(tail.steps, tail.values, tail.wall_times, 1000, true);
+  assert.deepEqual([series.count, series.steps], [52, [50, 51]]);
 });

@@ -27,7 +27,7 @@ from tbbridge.pipeline.eventfile import EventFiles
 from tbbridge.pipeline.ledger import Run
 from tbbridge.pipeline.rewriting import Rewrite, is_events, run_in
 from tbbridge.pipeline.runfolders import RunFolders
-from tbbridge.pipeline.veils import Veils
+from tbbridge.pipeline.veils import Veils, names_above
 
 log = logging.getLogger(__name__)
 
@@ -229,9 +229,10 @@ class Changes:
     def _do(self, change: SettledChange) -> None:
         match change:
             case Removed(runs):
-                self._veils.begin(*runs)
+                vanish_at = self._vanish_at(runs)
+                self._veils.begin(*runs, vanish_at=vanish_at)
                 self._empty(runs)
-                self._hide_below(runs)
+                self._hide_below(runs, vanish_at)
             case Rewritten(run=run):
                 self._apply_rewriting(run, self._staged / change.staged)
             case Installed(run=run):
@@ -257,8 +258,8 @@ class Changes:
         self._lift(self._veils.runs())
 
     def _let_vanish(self, runs: Sequence[str]) -> None:
-        self._veils.vanished(runs)
         self._prune(runs)
+        self._veils.vanished(runs)
 
     def _lift(self, runs: list[str]) -> None:
         for start in range(0, len(runs), limits.VEILS_AT_ONCE):
@@ -279,8 +280,9 @@ class Changes:
     def _apply_rewriting(self, run: str, staged: Path) -> None:
         names = list(layout.own_files(staged))
         if names:  # else: it was cut off after this, the last step
+            vanish_at = self._vanish_at((run,))
             self._files.release(run)
-            self._veils.begin(run)
+            self._veils.begin(run, vanish_at=vanish_at)
             self._files.release(run)
             veil = self._files.folder(run)
             veil.mkdir(parents=True, exist_ok=True)
@@ -294,18 +296,19 @@ class Changes:
                 (staged / name).rename(veil / name)
             _sync_tree(veil)
         shutil.rmtree(staged, ignore_errors=True)
-        self._hide_below((run,))
+        self._hide_below((run,), self._vanish_at((run,)))
 
     def _apply_installation(self, run: str, staged: Path, *, known: bool) -> None:
         if not staged.exists():  # it was cut off after this, the last step
             return
+        vanish_at = self._vanish_at((run,)) if known else None
         self._empty((run,))
-        self._veils.begin(run, at_once=not known)
+        self._veils.begin(run, vanish_at=vanish_at)
         veil = self._files.folder(run)
         staged.rename(veil)
         disk.sync_path(veil.parent)
-        if known:
-            self._hide_below((run,))
+        if vanish_at is not None:
+            self._hide_below((run,), vanish_at)
 
     def _apply_renaming(self, change: Renamed) -> None:
         """One rename of the folder, which leaves an empty one. What is under a veil takes the other name with it.
@@ -314,12 +317,13 @@ class Changes:
         """
         source, target = self._logdir / change.run, self._logdir / change.to
         moved = [change.run, *self._folders.runs_below(change.run)]
+        vanish_at = self._veils.vanish_at(moved)
         self._files.release(*moved)
         for name in self._veils.runs():
             to = renamed(name, change)
             if to is not None and any(layout.own_files(self._files.folder(name))):
                 self._veils.rename(name, to)
-        self._veils.begin(*moved)
+        self._veils.begin(*moved, vanish_at=vanish_at)
         if _holds_more_than_folders(source):  # else: it was cut off after this
             stays = [(self._logdir / name).relative_to(source) for name in moved if (self._logdir / name).is_dir()]
             _make_folders(target, stays)
@@ -331,6 +335,7 @@ class Changes:
             except OSError:
                 _remove_empty_folders(target)
                 raise
+        if target.exists():
             _sync_up(target.parent, self._logdir)
             disk.sync_files([], [source.parent])
 
@@ -344,14 +349,20 @@ class Changes:
             _attempt(lambda: self._veils.empty(run))  # noqa: B023 - called here and now
         disk.sync_files([], [folder for folder in (self._logdir / run for run in runs) if folder.is_dir()])
 
-    def _hide_below(self, runs: Sequence[str]) -> None:
-        """Veil the runs below `runs`: with their files there, the folder of the one above could not vanish."""
+    def _runs_below(self, runs: Sequence[str]) -> list[str]:
         gone = set(runs)
-        top = [run for run in runs if not any(above in gone for above in _names_above(run))]
+        top = [run for run in runs if not any(above in gone for above in names_above(run))]
         below = dict.fromkeys(name for run in top for name in self._folders.runs_below(run))
-        hidden = [name for name in below if name not in gone and name not in self._veils]
+        return [name for name in below if name not in gone]
+
+    def _vanish_at(self, runs: Sequence[str]) -> float:
+        return self._veils.vanish_at((*runs, *self._runs_below(runs)))
+
+    def _hide_below(self, runs: Sequence[str], vanish_at: float) -> None:
+        """Veil the runs below `runs`: with their files there, the folder of the one above could not vanish."""
+        hidden = [name for name in self._runs_below(runs) if name not in self._veils]
         self._files.release(*hidden)
-        self._veils.begin(*hidden)
+        self._veils.begin(*hidden, vanish_at=vanish_at)
         for run in hidden:
             folder, veil = self._logdir / run, self._files.folder(run)
             for name in list(layout.own_files(folder)):
@@ -362,7 +373,7 @@ class Changes:
 
     def _prune(self, runs: Sequence[str]) -> None:
         """Remove the folders of `runs` and those above them, as far as they are empty and need not stay."""
-        staying = {self._logdir / name for name in self._veils.emptied()}
+        staying = {self._logdir / name for name in {*self._veils.emptied()} - {*runs}}
         for run in sorted(runs, key=len, reverse=True):
             folder = self._logdir / run
             self._prune_own(folder)
@@ -377,11 +388,6 @@ class Changes:
             _remove_empty_folders(own)
             if own.parent != folder:
                 _remove_if_empty(own.parent)
-
-
-def _names_above(run: str) -> list[str]:
-    parts = run.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _veiled(part: str) -> str:

@@ -328,8 +328,8 @@ def _acknowledged_after(data: bytes | mmap.mmap, offset: int, index: int) -> int
 def _whole_entries(data: bytes | mmap.mmap, offset: int) -> Iterator[Entry]:
     """Entries behind `offset`, wherever they stand, found by the bytes that each begins with.
 
-    Not by `mmap.find`, which before Python 3.11.5 and 3.12 looks at the byte behind the last one (CPython issue 105235): where a
-    segment ends with a page of memory, that is the end of the process.
+    Not by `mmap.find`, which before Python 3.11.5 looks at the byte behind the last one (CPython issue 105235): where a segment
+    ends with a page of memory, that is the end of the process.
     """
     for match in _MAGIC_PATTERN.finditer(data, offset + _FRAME_HEADER_BYTES):
         found = read_frame(data, match.start() - _FRAME_HEADER_BYTES)

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from tbbridge import disk, limits
-from tbbridge.errors import Stopping, StorageFailed, TBBridgeError
+from tbbridge.errors import QueueFull, Stopping, StorageFailed, TBBridgeError
 from tbbridge.model import STATE_FOLDER, Batch, RunName, RunStatus
 from tbbridge.pipeline import codec
 from tbbridge.pipeline.change import Removed
@@ -66,6 +66,7 @@ class PipelineSettings:
     tags_per_run_max: int = limits.TAGS_PER_RUN_MAX
     close_timeout_s: float = 5.0
     veil_s: float = limits.VEIL_S
+    emptied_s: float = limits.EMPTIED_S
     emptied_max_s: float = limits.EMPTIED_MAX_S
     logs: LogSettings = field(default_factory=LogSettings)
     clock: Callable[[], float] = time.time
@@ -90,7 +91,8 @@ class Pipeline:
         )
         self._task = asyncio.create_task(self._writer.run(), name="tbbridge-writer")
         self._task.add_done_callback(self._writer_ended)
-        self._veiled = asyncio.Event()
+        loop, self._veiled = asyncio.get_running_loop(), asyncio.Event()
+        store.veils.on_begin = lambda: loop.call_soon_threadsafe(self._veiled.set)
         self._lifted = asyncio.Event()
         self._lifter = asyncio.create_task(self._lift_veils(), name="tbbridge-veils")
         self._closing = False
@@ -169,8 +171,6 @@ class Pipeline:
             if not prepared.taken:  # else it is journalled, and made all the same
                 await asyncio.to_thread(changes.abandon, prepared)
             raise
-        finally:
-            self._veiled.set()
         assert isinstance(decided, Decided)  # noqa: S101 - as `Store.change` says
         return decided.changed
 
@@ -239,19 +239,18 @@ class Pipeline:
     async def _lift_veils(self) -> None:
         """Put veiled runs in their place when their time has come; the last ones are `close`'s."""
         while not self._closing:
+            self._veiled.clear()
             due_in = self._store.veils.due_in()
-            if due_in is None:
-                self._veiled.clear()
-                await self._veiled.wait()
-            elif due_in > 0:
-                await asyncio.sleep(due_in)
-            else:
-                try:
-                    await self._errand(self._store.changes.lift_due)
-                    self._lifted.set()
-                except TBBridgeError as error:
-                    log.warning("veiled runs stay veiled for now: %s", error)
-                    await asyncio.sleep(limits.VEIL_GRACE_S)
+            if due_in is None or due_in > 0:
+                with contextlib.suppress(TimeoutError):  # another veil may begin, whose folder vanishes sooner
+                    await asyncio.wait_for(self._veiled.wait(), due_in)
+                continue
+            try:
+                await self._errand(self._store.changes.lift_due)
+                self._lifted.set()
+            except TBBridgeError as error:
+                log.warning("veiled runs stay veiled for now: %s", error)
+                await asyncio.sleep(limits.VEIL_GRACE_S)
 
     async def settled(self) -> None:
         """Return when all that was acknowledged before is in the event files."""
@@ -282,11 +281,15 @@ class Pipeline:
             return
         timeout_s = self._settings.close_timeout_s
         log.info("runs were changed a moment ago: waiting until TensorBoard has noticed, %.1f s at most", timeout_s)
-        with contextlib.suppress(TimeoutError, TBBridgeError):  # then `_close_store` lifts what it can
+        self._store.veils.hurry()
+        with contextlib.suppress(TimeoutError, StorageFailed):  # then `_close_store` lifts what it can
             async with asyncio.timeout(timeout_s):
                 while (due_in := self._store.veils.due_in()) is not None:
                     await asyncio.sleep(max(0.0, due_in))
-                    await self._queued(self._store.changes.lift_due)
+                    try:
+                        await self._queued(self._store.changes.lift_due)
+                    except QueueFull:  # what was admitted is being written: there will be room
+                        await asyncio.sleep(limits.VEIL_RETRY_S)
 
     def _close_store(self, *, clean: bool) -> None:
         self._disk_pool.shutdown()
@@ -366,7 +369,7 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
         ledger = Ledger(
             writers_max=settings.writers_max, runs_max=settings.runs_max, tags_per_run_max=settings.tags_per_run_max
         )
-        veils = Veils(settings.logdir, settings.veil_s, settings.emptied_max_s)
+        veils = Veils(settings.logdir, settings.veil_s, emptied_s=settings.emptied_s, emptied_max_s=settings.emptied_max_s)
         veils.load()
         files = EventFiles(settings.logdir, veils, open_files_max=settings.open_files_max)
         changes = Changes(settings.logdir, files, veils, settings.clock)

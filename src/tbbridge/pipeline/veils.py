@@ -33,12 +33,8 @@ _NUMBER: Final = "{:08d}"
 @dataclass(slots=True)
 class _Veil:
     folder: Path
-    lift_at: float
+    lift_at: float  # not before that; and not before `veil_s` after the folder vanished
     vanish_at: float | None  # until then the run's own folder stays, empty; None: it may be gone
-
-    @property
-    def due_at(self) -> float:
-        return self.lift_at if self.vanish_at is None else self.vanish_at
 
     @property
     def files(self) -> Path:
@@ -46,14 +42,18 @@ class _Veil:
 
 
 class Veils:
-    """The veils of one log folder. `veil_s`: how long a run stays veiled once its folder is gone; `emptied_max_s`: how long the
-    folder stays before that, at most; `clock`: seconds that only go forward.
+    """The veils of one log folder. `veil_s`: how long a run stays veiled once its folder is gone; `emptied_s`: how long the
+    folder stays before that, at least, and `emptied_max_s`: at most; `clock`: seconds that only go forward.
+
+    `on_begin` is called, in the writer's thread, whenever a veil has begun or goes on for longer.
     """
 
     def __init__(
         self,
         logdir: Path,
         veil_s: float,
+        *,
+        emptied_s: float = limits.EMPTIED_S,
         emptied_max_s: float = limits.EMPTIED_MAX_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,9 +61,11 @@ class Veils:
         self._root = logdir / STATE_FOLDER / layout.VEILS
         self._veil_s = veil_s
         self._emptied_max_s = min(emptied_max_s, veil_s * limits.EMPTIED_SHARE)
+        self._emptied_s = min(emptied_s, self._emptied_max_s)
         self._clock = clock
         self._veils: dict[str, _Veil] = {}
         self._next = 1
+        self.on_begin: Callable[[], object] = lambda: None
 
     def load(self) -> None:
         """At a start: find the veils that are left. Nobody knows when they began, so each begins anew.
@@ -76,7 +78,8 @@ class Veils:
         present = sorted(self._root.iterdir())
         self._next = 1 + max((int(path.name) for path in present if path.name.isdigit()), default=0)
         for run, files in layout.veils(self._logdir).items():
-            self._veils[run] = _Veil(files.parent, *self._times(run))
+            vanish_at = self._clock() + self._emptied_max_s  # how large the run was is not known any more
+            self._veils[run] = _Veil(files.parent, vanish_at, vanish_at)
             if any(layout.own_files(self._logdir / run)):
                 self.lift(run)
         kept = {veil.folder for veil in self._veils.values()}
@@ -99,15 +102,29 @@ class Veils:
         veil = self._veils.get(run)
         return None if veil is None else veil.files
 
-    def begin(self, *runs: str, at_once: bool = False) -> None:
-        """Veil `runs` from now on. `at_once`: nobody knows them, lift them at the next look."""
+    def vanish_at(self, runs: Iterable[str]) -> float:
+        """When the folders of `runs`, about to be emptied, can vanish: all at one time, since they lie in each other."""
+        now = self._clock()
+        found = [now]
+        for run in runs:
+            veil, folder = self._veils.get(run), self._logdir / run
+            sizes = [_size(folder / path) for path in layout.own_files(folder)]
+            if veil is None or sizes:
+                found.append(now + min(self._emptied_s + sum(sizes) / limits.EMPTIED_BYTES_PER_S, self._emptied_max_s))
+            elif veil.vanish_at is not None:  # emptied a moment ago
+                found.append(veil.vanish_at)
+        return max(found)
+
+    def begin(self, *runs: str, vanish_at: float | None) -> None:
+        """Veil `runs` from now on; their folders stay until `vanish_at`. None: nobody knows them, lift them soon."""
+        lift_at = self._clock() if vanish_at is None else vanish_at + self._veil_s
         made: dict[str, _Veil] = {}
         for run in dict.fromkeys(runs):
-            lift_at, vanish_at = (self._clock(), None) if at_once else self._times(run)
             veil = self._veils.get(run)
             if veil is not None:
                 veil.lift_at = max(veil.lift_at, lift_at)
-                veil.vanish_at = vanish_at or veil.vanish_at
+                if vanish_at is not None and (veil.vanish_at is not None or (self._logdir / run).exists()):
+                    veil.vanish_at = max(veil.vanish_at or vanish_at, vanish_at)
                 continue
             folder = self._root / _NUMBER.format(self._next)
             self._next += 1
@@ -118,29 +135,20 @@ class Veils:
             folders = [veil.folder for veil in made.values()]
             disk.sync_files([folder / layout.RUN_FILE for folder in folders], [*folders, self._root, self._root.parent])
             self._veils.update(made)
+        self.on_begin()
 
     @property
     def longest_s(self) -> float:
         """From the beginning of a veil until it can be lifted, at most."""
         return self._emptied_max_s + self._veil_s
 
-    def _times(self, run: str) -> tuple[float, float]:
-        """When a veil that begins now is lifted, and when the run's folder vanishes."""
-        folder = self._logdir / run
-        size = sum(_size(folder / path) for path in layout.own_files(folder))
-        vanish_at = self._clock() + min(limits.EMPTIED_S + size / limits.EMPTIED_BYTES_PER_S, self._emptied_max_s)
-        return vanish_at + self._veil_s, vanish_at
-
     def begin_below(self, run: str) -> None:
         """Veil a run that begins below a veiled one, for as long: its folder would bring back the one that has to vanish."""
-        if self._veils and run not in self._veils and (above := self._above(run)):
-            self.begin(run, at_once=True)
-            self._veils[run].lift_at = max(self._veils[name].lift_at for name in above)
+        if self._veils and run not in self._veils and self._above(run):
+            self.begin(run, vanish_at=None)
 
     def _above(self, run: str) -> list[str]:
-        parts = run.split("/")
-        names = ("/".join(parts[:count]) for count in range(1, len(parts)))
-        return [name for name in names if name in self._veils]
+        return [name for name in names_above(run) if name in self._veils]
 
     def empty(self, run: str) -> None:
         """Remove what a veiled run holds; it stays veiled."""
@@ -149,10 +157,11 @@ class Veils:
             shutil.rmtree(veil.files)
 
     def rename(self, run: str, to: str) -> None:
-        """Let the veil of `run` be that of `to`."""
+        """Let the veil of `run` be that of `to`, whose folder is not there yet."""
         veil = self._veils[run]
         disk.replace_durably(veil.folder / layout.RUN_FILE, to.encode())
         self._veils[to] = self._veils.pop(run)
+        veil.vanish_at = None
 
     def runs(self) -> list[str]:
         """The runs that are veiled."""
@@ -167,13 +176,24 @@ class Veils:
         return bool(self._above(run))
 
     def due_in(self) -> float | None:
-        """Seconds until the next folder can vanish or the next veil be lifted; None if there is no veil."""
-        times = [veil.due_at for veil in list(self._veils.values())]
-        return min(times) - self._clock() if times else None
+        """Seconds until the next folder can vanish or the next veil be lifted; None if there is no veil. From any thread."""
+        times = self._due_times()
+        return min(times.values()) - self._clock() if times else None
 
     def due(self) -> list[str]:
         """Runs whose veil can be lifted now."""
-        return [run for run, veil in self._veils.items() if veil.vanish_at is None and veil.lift_at <= self._clock()]
+        now = self._clock()
+        return [run for run, at in self._due_times().items() if at <= now and self._veils[run].vanish_at is None]
+
+    def _due_times(self) -> dict[str, float]:
+        """When each run's folder is to be removed or, after that, its veil lifted, which those above it hold up."""
+        veils = self._veils.copy()  # the writer's thread may be at it
+        lifts = {run: veil.lift_at if veil.vanish_at is None else veil.vanish_at + self._veil_s for run, veil in veils.items()}
+        times = {}
+        for run, veil in veils.items():
+            above = [lifts[name] for name in names_above(run) if name in lifts]
+            times[run] = veil.vanish_at if veil.vanish_at is not None else max((lifts[run], *above))
+        return times
 
     def emptied(self, *, due: bool = False) -> list[str]:
         """Runs whose own folder still stays, empty; `due`: those of which it need not any more."""
@@ -181,9 +201,19 @@ class Veils:
         return [run for run, veil in self._veils.items() if veil.vanish_at is not None and (not due or veil.vanish_at <= now)]
 
     def vanished(self, runs: Iterable[str]) -> None:
-        """The folders of `runs` are gone, as far as they could be."""
+        """The folders of `runs` are gone, as far as they could be: from now on readers may notice."""
         for run in runs:
-            self._veils[run].vanish_at = None
+            veil = self._veils[run]
+            veil.vanish_at = None
+            veil.lift_at = max(veil.lift_at, self._clock() + self._veil_s)
+
+    def hurry(self) -> None:
+        """There is little time left, and it is better spent with the folders gone: let them stay for as short as can be."""
+        soon = self._clock() + self._emptied_s
+        for veil in list(self._veils.values()):
+            if veil.vanish_at is not None:
+                veil.vanish_at = min(veil.vanish_at, soon)
+                veil.lift_at = veil.vanish_at + self._veil_s
 
     def postpone(self, run: str) -> None:
         """Something is in the way of lifting it; try again later."""
@@ -222,10 +252,16 @@ class Veils:
         return free
 
 
+def names_above(run: str) -> list[str]:
+    """The names of the folders that the run's folder lies in, from the outermost on."""
+    parts = run.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
-    except FileNotFoundError:  # others may delete, too
+    except OSError:  # others may delete, too; and it is an estimate
         return 0
 
 
