@@ -1,6 +1,7 @@
 """The bridge's certificate: loaded at the start, and again when its files change, so that a renewal needs no restart.
 
-Python's own defaults for servers hold: TLS 1.2 or newer, and OpenSSL's list of sound ciphers. Clients are told apart by tokens,
+TLS 1.2 or newer, said here since Debian's Python leaves it to the system's settings; for the rest Python's own defaults for
+servers hold, and OpenSSL's list of sound ciphers. Clients are told apart by tokens,
 not by certificates.
 """
 
@@ -25,6 +26,7 @@ class Certificate:
         self._cert = cert
         self._key = key
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._seen = self._identity()
         self._load(self.context)
         private = cert if key is None else key
