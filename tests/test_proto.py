@@ -106,6 +106,7 @@ def test_enums_have_the_values_of_tensorboards() -> None:
         "AudioPluginData.Encoding",
         "DataClass",
         "DataType",
+        "LogMessage.Level",
         "MeshPluginData.ContentType",
         "NullValue",
         "SessionLog.SessionStatus",

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from google.protobuf.message import DecodeError
+from tensorboard.compat.proto.event_pb2 import Event
 
 from tbbridge import layout
 from tbbridge.client.spool import load_progress
@@ -16,7 +18,7 @@ from tbbridge.errors import Forbidden, InvalidItem, InvalidSetting
 from tbbridge.events.encode import encode_run
 from tbbridge.events.reader import read_events
 from tbbridge.events.summaries import encode_file_start
-from tbbridge.events.tfrecord import Frame, frame, read_frame
+from tbbridge.events.tfrecord import Corrupt, Frame, frame, read_frame
 from tbbridge.logs.lines import decode_record
 from tbbridge.model import PROJECTOR_CONFIG, Batch, RunBatch, ScalarColumns, Text, run_name, tag_name
 from tbbridge.pipeline import codec
@@ -244,3 +246,14 @@ def test_a_file_that_was_replaced_was_taken_for_one_that_grew(tmp_path: Path, re
         (tmp_path / "new").replace(tmp_path / "r" / EVENTS)
         if number in (0, replacements):
             assert catalog.series("r", "loss").steps.tolist() == steps.tolist()
+
+
+def test_a_record_that_tensorboard_takes_for_damaged_was_passed_over() -> None:
+    """In a field that nobody writes any more: a log message whose first field has the number 0."""
+    good = frame(Event(wall_time=1.0, file_version="brain.Event:2").SerializeToString())
+    bad = b"\x32\x02\0\0"
+    with pytest.raises(DecodeError):
+        Event.FromString(bad)
+    chunk = read_events(good + frame(bad) + good)
+    assert chunk.end == len(good)
+    assert isinstance(chunk.stopped, Corrupt)

@@ -26,7 +26,7 @@ from tbbridge.foreign import summary_pb2 as tbbridge_dot_foreign_dot_summary__pb
 
 from tbbridge.foreign.summary_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btbbridge/events/event.proto\x12\x0ftbbridge.events\x1a\x1etbbridge/foreign/summary.proto\"\xbb\x02\n\x05\x45vent\x12\x11\n\twall_time\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\x16\n\x0c\x66ile_version\x18\x03 \x01(\tH\x00\x12\x13\n\tgraph_def\x18\x04 \x01(\x0cH\x00\x12+\n\x07summary\x18\x05 \x01(\x0b\x32\x18.tbbridge.events.SummaryH\x00\x12\x32\n\x0bsession_log\x18\x07 \x01(\x0b\x32\x1b.tbbridge.events.SessionLogH\x00\x12\x41\n\x13tagged_run_metadata\x18\x08 \x01(\x0b\x32\".tbbridge.events.TaggedRunMetadataH\x00\x12\x38\n\x0fsource_metadata\x18\n \x01(\x0b\x32\x1f.tbbridge.events.SourceMetadataB\x06\n\x04what\" \n\x0eSourceMetadata\x12\x0e\n\x06writer\x18\x01 \x01(\t\"6\n\x11TaggedRunMetadata\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x14\n\x0crun_metadata\x18\x02 \x01(\x0c\"\xbb\x01\n\nSessionLog\x12\x39\n\x06status\x18\x01 \x01(\x0e\x32).tbbridge.events.SessionLog.SessionStatus\x12\x17\n\x0f\x63heckpoint_path\x18\x02 \x01(\t\x12\x0b\n\x03msg\x18\x03 \x01(\t\"L\n\rSessionStatus\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\t\n\x05START\x10\x01\x12\x08\n\x04STOP\x10\x02\x12\x0e\n\nCHECKPOINT\x10\x03P\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btbbridge/events/event.proto\x12\x0ftbbridge.events\x1a\x1etbbridge/foreign/summary.proto\"\x89\x03\n\x05\x45vent\x12\x11\n\twall_time\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\x16\n\x0c\x66ile_version\x18\x03 \x01(\tH\x00\x12\x13\n\tgraph_def\x18\x04 \x01(\x0cH\x00\x12+\n\x07summary\x18\x05 \x01(\x0b\x32\x18.tbbridge.events.SummaryH\x00\x12\x32\n\x0blog_message\x18\x06 \x01(\x0b\x32\x1b.tbbridge.events.LogMessageH\x00\x12\x32\n\x0bsession_log\x18\x07 \x01(\x0b\x32\x1b.tbbridge.events.SessionLogH\x00\x12\x41\n\x13tagged_run_metadata\x18\x08 \x01(\x0b\x32\".tbbridge.events.TaggedRunMetadataH\x00\x12\x18\n\x0emeta_graph_def\x18\t \x01(\x0cH\x00\x12\x38\n\x0fsource_metadata\x18\n \x01(\x0b\x32\x1f.tbbridge.events.SourceMetadataB\x06\n\x04what\" \n\x0eSourceMetadata\x12\x0e\n\x06writer\x18\x01 \x01(\t\"\x9e\x01\n\nLogMessage\x12\x30\n\x05level\x18\x01 \x01(\x0e\x32!.tbbridge.events.LogMessage.Level\x12\x0f\n\x07message\x18\x02 \x01(\t\"M\n\x05Level\x12\x0b\n\x07UNKNOWN\x10\x00\x12\r\n\tDEBUGGING\x10\n\x12\x08\n\x04INFO\x10\x14\x12\x08\n\x04WARN\x10\x1e\x12\t\n\x05\x45RROR\x10(\x12\t\n\x05\x46\x41TAL\x10\x32\"6\n\x11TaggedRunMetadata\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x14\n\x0crun_metadata\x18\x02 \x01(\x0c\"\xbb\x01\n\nSessionLog\x12\x39\n\x06status\x18\x01 \x01(\x0e\x32).tbbridge.events.SessionLog.SessionStatus\x12\x17\n\x0f\x63heckpoint_path\x18\x02 \x01(\t\x12\x0b\n\x03msg\x18\x03 \x01(\t\"L\n\rSessionStatus\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\t\n\x05START\x10\x01\x12\x08\n\x04STOP\x10\x02\x12\x0e\n\nCHECKPOINT\x10\x03P\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tbbridge.events.event_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENT']._serialized_start=81
-  _globals['_EVENT']._serialized_end=396
-  _globals['_SOURCEMETADATA']._serialized_start=398
-  _globals['_SOURCEMETADATA']._serialized_end=430
-  _globals['_TAGGEDRUNMETADATA']._serialized_start=432
-  _globals['_TAGGEDRUNMETADATA']._serialized_end=486
-  _globals['_SESSIONLOG']._serialized_start=489
-  _globals['_SESSIONLOG']._serialized_end=676
-  _globals['_SESSIONLOG_SESSIONSTATUS']._serialized_start=600
-  _globals['_SESSIONLOG_SESSIONSTATUS']._serialized_end=676
+  _globals['_EVENT']._serialized_end=474
+  _globals['_SOURCEMETADATA']._serialized_start=476
+  _globals['_SOURCEMETADATA']._serialized_end=508
+  _globals['_LOGMESSAGE']._serialized_start=511
+  _globals['_LOGMESSAGE']._serialized_end=669
+  _globals['_LOGMESSAGE_LEVEL']._serialized_start=592
+  _globals['_LOGMESSAGE_LEVEL']._serialized_end=669
+  _globals['_TAGGEDRUNMETADATA']._serialized_start=671
+  _globals['_TAGGEDRUNMETADATA']._serialized_end=725
+  _globals['_SESSIONLOG']._serialized_start=728
+  _globals['_SESSIONLOG']._serialized_end=915
+  _globals['_SESSIONLOG_SESSIONSTATUS']._serialized_start=839
+  _globals['_SESSIONLOG_SESSIONSTATUS']._serialized_end=915
 # @@protoc_insertion_point(module_scope)

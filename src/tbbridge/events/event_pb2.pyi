@@ -36,30 +36,56 @@ DT_UINT32: _summary_pb2.DataType
 DT_UINT64: _summary_pb2.DataType
 
 class Event(_message.Message):
-    __slots__ = ("wall_time", "step", "file_version", "graph_def", "summary", "session_log", "tagged_run_metadata", "source_metadata")
+    __slots__ = ("wall_time", "step", "file_version", "graph_def", "summary", "log_message", "session_log", "tagged_run_metadata", "meta_graph_def", "source_metadata")
     WALL_TIME_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     FILE_VERSION_FIELD_NUMBER: _ClassVar[int]
     GRAPH_DEF_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    LOG_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     SESSION_LOG_FIELD_NUMBER: _ClassVar[int]
     TAGGED_RUN_METADATA_FIELD_NUMBER: _ClassVar[int]
+    META_GRAPH_DEF_FIELD_NUMBER: _ClassVar[int]
     SOURCE_METADATA_FIELD_NUMBER: _ClassVar[int]
     wall_time: float
     step: int
     file_version: str
     graph_def: bytes
     summary: _summary_pb2.Summary
+    log_message: LogMessage
     session_log: SessionLog
     tagged_run_metadata: TaggedRunMetadata
+    meta_graph_def: bytes
     source_metadata: SourceMetadata
-    def __init__(self, wall_time: _Optional[float] = ..., step: _Optional[int] = ..., file_version: _Optional[str] = ..., graph_def: _Optional[bytes] = ..., summary: _Optional[_Union[_summary_pb2.Summary, _Mapping]] = ..., session_log: _Optional[_Union[SessionLog, _Mapping]] = ..., tagged_run_metadata: _Optional[_Union[TaggedRunMetadata, _Mapping]] = ..., source_metadata: _Optional[_Union[SourceMetadata, _Mapping]] = ...) -> None: ...
+    def __init__(self, wall_time: _Optional[float] = ..., step: _Optional[int] = ..., file_version: _Optional[str] = ..., graph_def: _Optional[bytes] = ..., summary: _Optional[_Union[_summary_pb2.Summary, _Mapping]] = ..., log_message: _Optional[_Union[LogMessage, _Mapping]] = ..., session_log: _Optional[_Union[SessionLog, _Mapping]] = ..., tagged_run_metadata: _Optional[_Union[TaggedRunMetadata, _Mapping]] = ..., meta_graph_def: _Optional[bytes] = ..., source_metadata: _Optional[_Union[SourceMetadata, _Mapping]] = ...) -> None: ...
 
 class SourceMetadata(_message.Message):
     __slots__ = ("writer",)
     WRITER_FIELD_NUMBER: _ClassVar[int]
     writer: str
     def __init__(self, writer: _Optional[str] = ...) -> None: ...
+
+class LogMessage(_message.Message):
+    __slots__ = ("level", "message")
+    class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        UNKNOWN: _ClassVar[LogMessage.Level]
+        DEBUGGING: _ClassVar[LogMessage.Level]
+        INFO: _ClassVar[LogMessage.Level]
+        WARN: _ClassVar[LogMessage.Level]
+        ERROR: _ClassVar[LogMessage.Level]
+        FATAL: _ClassVar[LogMessage.Level]
+    UNKNOWN: LogMessage.Level
+    DEBUGGING: LogMessage.Level
+    INFO: LogMessage.Level
+    WARN: LogMessage.Level
+    ERROR: LogMessage.Level
+    FATAL: LogMessage.Level
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    level: LogMessage.Level
+    message: str
+    def __init__(self, level: _Optional[_Union[LogMessage.Level, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class TaggedRunMetadata(_message.Message):
     __slots__ = ("tag", "run_metadata")
