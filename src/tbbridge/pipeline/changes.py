@@ -401,7 +401,14 @@ def _has_entries(folder: Path) -> bool:
 
 
 def _holds_more_than_folders(folder: Path) -> bool:
-    return any(names or any(Path(path, name).is_symlink() for name in folders) for path, folders, names in os.walk(folder))
+    """False for a folder that is not there. OSError if it cannot be told."""
+
+    def fail(error: OSError) -> None:
+        if error.errno not in disk.GONE_ERRNOS:
+            raise error
+
+    walk = os.walk(folder, onerror=fail)
+    return any(names or any(Path(path, name).is_symlink() for name in folders) for path, folders, names in walk)
 
 
 def _attempt(action: Callable[[], object]) -> None:
