@@ -114,12 +114,11 @@ def test_runs_are_switched_on_and_off_alone_by_group_and_by_filter(page: Page) -
     loss = card(page, "loss")
 
     def shown(*runs: str) -> None:
-        expect(loss.locator("tbody tr")).to_have_count(len(runs))
-        assert set(table_of(loss)) == set(runs)
+        until(lambda: set(table_of(loss)) == set(runs), f"only {runs} are in the table")
 
     table_of(loss)
     page.get_by_role("checkbox", name="Show dense").uncheck()
-    assert "dense" not in table_of(loss)
+    until(lambda: "dense" not in table_of(loss), "the run is gone from the table")
     only(page, "the group digits")
     shown("digits/a", "digits/b")
     page.get_by_role("checkbox", name="Show digits/a").uncheck()
@@ -145,7 +144,7 @@ def test_a_view_can_be_passed_on(page: Page, open_page: Callable[..., Sight], br
     assert zoom is not None
     other = open_page(page.url).page
     again = card(other, "loss")
-    assert set(table_of(again)) == {"digits/a", "digits/b"}
+    until(lambda: set(table_of(again)) == {"digits/a", "digits/b"}, "only the group is shown")
     expect(other.get_by_role("slider", name="Smoothing")).to_have_value("0.6")
     expect(other.get_by_role("combobox", name="X axis")).to_have_value("relative")
     assert zoom_of(other, "loss") == zoom

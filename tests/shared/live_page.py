@@ -12,7 +12,7 @@ from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Download, Locator, Page, expect
-from processes import post
+from processes import post, until
 
 
 def columns(tag: str, values: Any, first: int = 0) -> dict[str, Any]:
@@ -50,13 +50,26 @@ def run_menu(page: Page, run: str) -> None:
     button.click()
 
 
+# A cell that spans several columns ("no points") stands in each of them. All at once: the table is replaced when a point comes.
+_READS_A_TABLE = """
+    (chart) => Array.from(chart.querySelectorAll("tbody tr"), ({ cells: [run, ...cells] }) => [
+        run.innerText,
+        cells.flatMap((cell) => Array(cell.colSpan).fill(cell.innerText)),
+    ])
+"""
+
+
 def table_of(chart: Locator) -> dict[str, list[str]]:
-    """The chart's table: the cells of each run."""
+    """The chart's table: the six cells of each run, as soon as the page has read all of them."""
     button = chart.get_by_role("button", name="Show as a table")
     if button.get_attribute("aria-pressed") == "false":
         button.click()
-    rows = chart.locator("tbody tr").all()
-    return {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in rows}
+
+    def read() -> dict[str, list[str]] | None:
+        rows: dict[str, list[str]] = dict(chart.evaluate(_READS_A_TABLE))
+        return None if any("not read yet" in cells for cells in rows.values()) else rows
+
+    return until(read, "there are runs in the table, and all of them are read")
 
 
 def downloaded(page: Page, act: Callable[[], None]) -> bytes:
@@ -72,9 +85,9 @@ def from_menu(chart: Locator, entry: str) -> None:
 
 
 def zoom_of(page: Page, tag: str) -> list[float] | None:
-    """The range that the address holds."""
-    page.wait_for_timeout(200)  # it is written when things have come to rest
-    found = re.search(r"zoom=([^&]*)%3A([^&]*)%3A" + re.escape(urllib.parse.quote_plus(tag)), page.url)
+    """The range that the address holds, when things have come to rest: the page writes it 150 ms after what was done last."""
+    url = page.evaluate("new Promise((keep) => setTimeout(() => keep(location.href), 200))")  # by the page's clock, busy or not
+    found = re.search(r"zoom=([^&]*)%3A([^&]*)%3A" + re.escape(urllib.parse.quote_plus(tag)), url)
     return [float(found[1]), float(found[2])] if found else None
 
 
