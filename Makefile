@@ -9,6 +9,8 @@ BIN := .venv/bin
 # In the order in which they are found: the long ones, in tests/chaos and tests/e2e, are begun early, and short ones even out the end.
 TEST_WORKERS ?= 3
 MINUTES ?= 5
+# Container images like to set it. The tests start Python some five hundred times, which would compile all of it each time.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help up test test-clients test-compose lint fuzz chaos audit bench bench-peers proto openapi openapi-released lock clean

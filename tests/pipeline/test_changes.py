@@ -663,7 +663,8 @@ async def test_a_run_can_be_made_before_anything_is_written_to_it(tmp_path: Path
 
 # --- dying ------------------------------------------------------------------------------------------------------------
 
-_MUTATING = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree"}
+# The last: Python looks up renameat2, which it has no function for, each time right before the call.
+_MUTATING = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree", "ctypes.dlsym"}
 _watching: list[Callable[[], None]] = []
 _looking = threading.Lock()
 _lookers: set[int] = set()  # the thread that looks
@@ -742,6 +743,19 @@ async def after_a_start(logdir: Path) -> dict[tuple[str, str], list[tuple[int, f
 async def test_a_change_cut_off_at_any_file_operation_is_done_wholly_or_not_at_all(
     memory_path: Path, change: Change, cut: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await cut_everywhere(memory_path, change, cut, monkeypatch)
+
+
+async def test_so_is_a_renaming_on_a_file_system_where_folders_cannot_trade_places(
+    memory_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("tbbridge.disk.exchange", lambda *folders: bool(asked.append(folders)))
+    await cut_everywhere(memory_path, RENAME, "killed", monkeypatch)
+    assert asked
+
+
+async def cut_everywhere(memory_path: Path, change: Change, cut: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def change_and_write(pipeline: Pipeline) -> None:
         await pipeline.change(change)
         await put(pipeline, "b", scalars("loss", [6]))
