@@ -181,7 +181,7 @@ def test_stats_tell_where_the_time_of_what_was_sent_went(server: Server) -> None
         client.flush()
     assert times.wait.count == times.serialize.count == times.send.count == 3
     assert 0.1 < times.wait.total < 10
-    assert times.wait.percentile(1) < 0.05 < times.wait.percentile(99)
+    assert times.wait.percentile(1) < 0.04 < times.wait.percentile(99)  # a sleep may end a little early by another clock
     assert times.serialize.total > 0
     assert times.send.total > 0
 

@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from tbbridge.client.backlog import Backlog, Mark, Note, Point
+from tbbridge.client.backlog import Backlog, Mark, Note
+from tbbridge.client.points import Logged, Point, Points, RowForm
 from tbbridge.model import run_name, tag_name
 
 
@@ -41,8 +42,16 @@ def note(text: str = "") -> Note:
     return Note(run_name("r"), tag_name("t"), text, 0, 0.0)
 
 
-def numbers(taken: list[Point]) -> list[int]:
-    return [step for _, _, step, _ in taken]
+def row(step: int, size: int) -> list[Logged | None]:
+    """A row and its Nones."""
+    form = RowForm(range(size))
+    packed = form.packed([float(step)] * size)
+    assert packed is not None
+    return [(form.series, packed, step, 0.0), *form.nones]
+
+
+def numbers(taken: Points) -> list[int]:
+    return [step for _, _, step, _ in taken.each()]
 
 
 def test_the_first_point_starts_the_sender_and_the_others_do_not() -> None:
@@ -68,8 +77,40 @@ def test_the_oldest_points_are_dropped_counted_and_told_once(caplog: pytest.LogC
     backlog.extend(points(0, 130))
     backlog.extend(points(130, 150))
     assert backlog.dropped == 50
-    assert numbers(list(backlog.points)) == list(range(50, 150))
+    assert [point[2] for point in backlog.points if point] == list(range(50, 150))
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_a_row_is_taken_whole_where_a_batch_ends_in_it() -> None:
+    backlog, sender = make(batch_points=10)
+    backlog.extend(points(0, 8))
+    for step in (8, 9):
+        backlog.extend(row(step, 5))
+    assert (sender.woken, backlog.waiting) == (1, 18)
+    mark = backlog.mark()
+    loads = [backlog.take(mark), backlog.take(mark), backlog.take(mark)]
+    assert [numbers(load.points) for load in loads if load] == [[*range(8), 8, 8, 8, 8, 8], [9] * 5]
+    assert [len(load) for load in loads if load] == [13, 5]
+    backlog.settle()
+    assert backlog.settled(mark)
+    assert backlog.waiting == 0
+
+
+def test_what_a_full_queue_drops_of_rows_is_counted_in_points() -> None:
+    backlog, _ = make(max_points=20)
+    for step in range(6):
+        backlog.extend(row(step, 5))
+    assert (backlog.dropped, backlog.waiting) == (10, 20)
+    backlog.extend(points(6, 8))
+    assert (backlog.dropped, backlog.waiting) == (15, 17)
+    load = backlog.take(backlog.mark())
+    assert load is not None
+    assert numbers(load.points) == [3] * 5 + [4] * 5
+
+
+def test_a_small_queue_has_small_rows() -> None:
+    assert make(max_points=64, batch_points=64)[0].row_max_points == 4
+    assert make(max_points=10)[0].row_max_points == 0
 
 
 def test_an_outage_does_not_wake_the_sender_at_every_point() -> None:

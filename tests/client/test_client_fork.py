@@ -26,6 +26,8 @@ if {wait}:
     input()  # the first request hangs in the server now
 for step in range(100, 200):
     run.add_scalar("parent", step, step)
+for step in range(2):
+    run.add_scalars({{"row/a": step, "row/b": step}}, step)
 run.add_scalar("open", 1)  # an open step
 
 child = os.fork()
@@ -33,8 +35,10 @@ if child == 0:
     for step in range(100):
         run.add_scalar("child", step, step)
     client.run("r2").add_scalar("child", 1)
+    for step in range(2, 4):
+        run.add_scalars({{"row/a": step, "row/b": step}}, step)
     {flush}
-    assert client.stats.sent == 101, client.stats
+    assert client.stats.sent == 105, client.stats
     os._exit(0)
 
 _, state = os.waitpid(child, 0)
@@ -64,6 +68,7 @@ def test_a_child_sends_its_own_points_only(kind: str, interval: float) -> None:
         assert (said, errors) == ("child done\n", "")
         assert server.values("r", "parent") == list(range(200))
         assert server.values("r", "open") == [1]
+        assert sorted(server.values("r", "row/a")) == sorted(server.values("r", "row/b")) == [0, 1, 2, 3]
         assert server.values("r", "child") == list(range(100))
         assert server.values("r2", "child") == [1]
         assert len({writer for writer, _ in server.requests}) == 2

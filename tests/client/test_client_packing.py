@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tbbridge.client.backlog import Load, Note
 from tbbridge.client.packing import Parcel, Series, columns, pack, prepare
+from tbbridge.client.points import Points
 from tbbridge.events.histograms import bucketize
 from tbbridge.model import Histogram, Text, run_name, tag_name
 from tbbridge.wire.protobuf_v1 import decode_batch
@@ -26,7 +27,7 @@ POINTS = st.lists(
 @given(POINTS)
 def test_grouping_keeps_every_point_and_the_order_of_each_series(points: list[tuple[int, float, int, float]]) -> None:
     grouped = {}
-    for run, column in columns(points, TABLE):
+    for run, column in columns(Points.of(points), TABLE):
         assert column.steps is not None
         assert column.wall_times is not None
         key = (run, column.tag)
@@ -40,21 +41,21 @@ def test_grouping_keeps_every_point_and_the_order_of_each_series(points: list[tu
 
 @given(POINTS.filter(lambda points: len(points) > 1))
 def test_halves_hold_what_the_whole_held(points: list[tuple[int, float, int, float]]) -> None:
-    first, second = Parcel(points, ()).halves()
-    assert [*first.points, *second.points] == points
+    first, second = Parcel(Points.of(points), ()).halves()
+    assert [*first.points.each(), *second.points.each()] == points
     assert len(first) > 0
     assert len(second) > 0
 
 
 def test_points_and_summaries_part_before_either_is_cut() -> None:
-    parcel = Parcel([(0, 0.0, 0, 0.0)] * 3, [(run_name("r"), Text(tag_name("t"), "x"))] * 5)
+    parcel = Parcel(Points.of([(0, 0.0, 0, 0.0)] * 3), [(run_name("r"), Text(tag_name("t"), "x"))] * 5)
     first, second = parcel.halves()
     assert (len(first), len(second)) == (3, 5)
 
 
 def test_a_body_reads_back_as_what_was_logged() -> None:
     load = Load(
-        [(0, 1.0, 5, 100.0), (3, 2.0, 6, 101.0)],
+        Points.of([(0, 1.0, 5, 100.0), (3, 2.0, 6, 101.0)]),
         [
             Note(run_name("run0"), tag_name("note"), "hello", 7, 102.0),
             Note(run_name("other"), tag_name("w"), np.float32([1, 2, np.nan, np.inf]), 8, 103.0),

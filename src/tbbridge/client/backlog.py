@@ -5,6 +5,9 @@ A scalar is appended to `points` by the log call itself, with no lock: `deque.ap
 Everything else holds the lock. It is reentrant because the garbage collector may run a Run's `__del__`, which hands over
 what that run held, in the middle of any of these methods.
 
+A row (points.py) is followed by as many Nones as it has points beyond one. So `len(points)` is what waits and every bound
+exact, whatever interrupts a log call: nothing has to be counted beside the queue.
+
 The path continues in outbox.py, which takes loads from here.
 """
 
@@ -17,20 +20,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat, starmap
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tbbridge import limits
+from tbbridge.client.points import Logged, Points
 from tbbridge.events.histograms import Binned
 from tbbridge.model import Buckets, LogRecord, RunName, RunStatus, Summary, TagName
 
 logger = logging.getLogger("tbbridge.client")
-
-# (series, value, step, wall_time); series counts the (run, tag) pairs of the client. Plain numbers only, so that the
-# garbage collector stops tracking a waiting point at its first look: a million of them cost the training loop nothing.
-Point: TypeAlias = tuple[int, float, int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Mark(NamedTuple):
 class Load:
     """What the sender took at once; FIFO in each list."""
 
-    points: list[Point]
+    points: Points
     notes: list[Note]
 
     def __len__(self) -> int:
@@ -102,7 +102,7 @@ class Backlog:
     def __init__(
         self, max_points: int, max_bytes: int, batch_points: int, batch_bytes: int, *, keeps_nothing: bool = False
     ) -> None:
-        self.points: deque[Point] = deque(maxlen=0 if keeps_nothing else None)
+        self.points: deque[Logged | None] = deque(maxlen=0 if keeps_nothing else None)
         self.keeps_nothing = keeps_nothing
         self.level = -1  # no sender yet: the first append calls `rise`
         self.dropped = 0
@@ -112,6 +112,8 @@ class Backlog:
         self._max_bytes = max_bytes
         self._batch_points = min(batch_points, max_points)
         self._batch_bytes = batch_bytes
+        # Rows are taken and dropped whole, so a small queue has to have small ones.
+        self.row_max_points = min(limits.CLIENT_ROW_MAX_POINTS, self._batch_points // 16)
         self._reset()
 
     def _reset(self) -> None:
@@ -131,8 +133,8 @@ class Backlog:
 
     # --- from the log calls -------------------------------------------------------------------------------------------
 
-    def extend(self, points: Sequence[Point]) -> None:
-        """Append several points, in one atomic step."""
+    def extend(self, points: Sequence[Logged | None]) -> None:
+        """Append several points, or a row and its Nones, in one atomic step."""
         self.points.extend(points)
         if len(self.points) > self.level:
             self.rise()
@@ -192,9 +194,13 @@ class Backlog:
     def _remove(self, count: Mark) -> None:
         self._removed = Mark(self._removed.points + count.points, self._removed.notes + count.notes)
 
-    def _pop(self, count: int) -> list[Point]:
+    def _pop(self, count: int) -> Points:
+        """The oldest `count` points, and the rest of the row that they end in."""
         # In C, one point every 8 ns; the count is exact because all who pop hold the lock.
-        return list(starmap(self.points.popleft, repeat((), count)))
+        taken = list(starmap(self.points.popleft, repeat((), count)))
+        while self.points and self.points[0] is None:
+            taken.append(self.points.popleft())
+        return Points(list(filter(None, taken)), len(taken))
 
     # --- from the sender ----------------------------------------------------------------------------------------------
 

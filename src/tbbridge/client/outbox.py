@@ -296,7 +296,12 @@ class Outbox:
             return None
         self._seq += 1
         body = packing.pack(
-            Parcel((), ()), self._registry.table, self.writer, self._seq, statuses=self._statuses.said, beats=runs
+            Parcel(packing.NO_POINTS, ()),
+            self._registry.table,
+            self.writer,
+            self._seq,
+            statuses=self._statuses.said,
+            beats=runs,
         )
         return Sending(body.raw, body.seq, 0, is_beat=True)
 
@@ -345,11 +350,11 @@ class Outbox:
         now = time.time()
         since, self._taken_at = now - self._taken_at, now
         if load.points:  # the first of them came after the load before, or was left by it
-            self._times.wait.observe(min(max(0.0, now - load.points[0][3]), max(0.0, since)))
+            self._times.wait.observe(min(max(0.0, now - load.points.first_wall_time), max(0.0, since)))
 
     def _runs_in(self, parcel: Parcel) -> set[RunName]:
         found = {run for run, value in parcel.summaries if not isinstance(value, LogRecord)}
-        return found | {self._registry.table[series].run for series in {point[0] for point in parcel.points}}
+        return found | {self._registry.table[series].run for series in parcel.points.series()}
 
     def failed(self, reason: str) -> Pause:
         """The request may or may not have arrived, and no answer will come."""

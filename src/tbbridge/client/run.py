@@ -2,7 +2,8 @@
 
 Two ways to log, which may be mixed. Without a step, as in lapiz: the points of the current step form a frame, which goes to the
 backlog when the step ends (`step`, `send`, `save`, `close`, `client.flush`) or grows large, because `wall_time` may still
-set the time of all of it. With a step: the point goes to the backlog at once. The path continues in backlog.py.
+set the time of all of it. With a step: the point goes to the backlog at once, and `add_scalars` as one row, once its tags are
+known. The path continues in backlog.py.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, get_args
 from numpy.typing import ArrayLike
 
 from tbbridge import limits
-from tbbridge.client.backlog import Backlog, Note, Point
+from tbbridge.client.backlog import Backlog, Note
 from tbbridge.client.endings import status_after
 from tbbridge.client.kinds import KindCalls
+from tbbridge.client.points import Point, RowForm
 from tbbridge.client.values import HistogramDict, Number, Step, as_array, as_buckets, as_float, as_step, as_wall_time
 from tbbridge.convert.arrays import described
 from tbbridge.convert.tags import checked_tag
@@ -55,14 +57,14 @@ _NO_TAG: Final = TagName("")
 _ENDS: Final = (RunStatus.FINISHED, RunStatus.FAILED)
 
 
-class _NoMoreCalls(dict[str, int]):
-    """Takes the place of a closed run's tags, so that an open one pays nothing for the check."""
+class _NoMoreCalls(dict[Any, Any]):
+    """Takes the place of what a closed run knew of its tags, so that an open one pays nothing for the check."""
 
     def __init__(self, message: str) -> None:
         super().__init__()
         self._message = message
 
-    def __getitem__(self, tag: str) -> NoReturn:
+    def __getitem__(self, tag: object) -> NoReturn:
         raise RuntimeError(self._message)
 
 
@@ -80,6 +82,7 @@ class Run(KindCalls):
         self._points = self._backlog.points
         self._step = as_step(step)
         self._series: dict[str, int] = {}
+        self._forms: dict[tuple[str, ...], RowForm] = {}
         self._shown: dict[TagName, tuple[str, str]] = {}
         self._frame: list[Point] = []
         self._frame_notes: list[Note] = []
@@ -136,6 +139,27 @@ class Run(KindCalls):
             return
         at_step = self._step if step is None else as_step(step)
         at = now() if wall_time is None else as_wall_time(wall_time)
+        if type(values) is not dict:
+            self._add_points(values, at_step, at)
+        elif not self._add_row(values, at_step, at):
+            self._add_points(values, at_step, at)
+            self._learn_form(tuple(values))
+
+    def _add_row(self, values: dict[str, Number], step: int, wall_time: float) -> bool:
+        """The quick way for tags that were logged together before: a hundred take 4 us, as points 9."""
+        try:
+            form = self._forms[tuple(values)]
+        except KeyError:
+            return False
+        packed = form.packed(values.values())
+        if packed is None:
+            return False
+        if self._frame:
+            self._hand_over()  # logged before this row, so it must arrive before it
+        self._backlog.extend([(form.series, packed, step, wall_time), *form.nones])
+        return True
+
+    def _add_points(self, values: Mapping[str, Number], step: int, wall_time: float) -> None:
         points: list[Point] = []
         try:
             for tag, value in values.items():
@@ -144,12 +168,22 @@ class Run(KindCalls):
                     series = self._series[tag]
                 except (KeyError, TypeError):
                     series = self._new_series(tag)
-                points.append((series, number, at_step, at))
+                points.append((series, number, step, wall_time))
         finally:  # those before a wrong one are logged
             if points:
                 if self._frame:
                     self._hand_over()
                 self._backlog.extend(points)
+
+    def _learn_form(self, tags: tuple[str, ...]) -> None:
+        forms, known = self._forms, self._series
+        if tags in forms or not 1 < len(tags) <= self._backlog.row_max_points:
+            return
+        series = {known[tag] for tag in tags if tag in known}
+        if len(series) == len(tags):  # else another thread changed the dictionary, or closed the run
+            if len(forms) >= limits.CLIENT_ROW_FORMS_KEPT:
+                forms.clear()
+            forms[tags] = RowForm(known[tag] for tag in tags)
 
     def add_histogram(
         self,
@@ -284,7 +318,7 @@ class Run(KindCalls):
     def end(self, message: str, status: RunStatus) -> None:
         """Give the backlog what is left, and how the run ended; from now on log calls raise RuntimeError with `message`."""
         is_open = not isinstance(self._series, _NoMoreCalls)
-        self._series = _NoMoreCalls(message)
+        self._series = self._forms = _NoMoreCalls(message)
         self._hand_over()
         if is_open and self._is_used:
             self._client.outbox.end_run(self._name, status)
@@ -299,6 +333,7 @@ class Run(KindCalls):
         self._is_used = False
         if not isinstance(self._series, _NoMoreCalls):
             self._series.clear()  # the first call for each tag, in the child, asks again, and so counts as use
+            self._forms.clear()
         self._frame.clear()
         self._frame_notes.clear()
         self._frame_notes_bytes = 0

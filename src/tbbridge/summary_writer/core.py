@@ -19,8 +19,9 @@ from typing import Any, Final, Protocol, Self, TypeAlias
 
 from numpy.typing import NDArray
 
-from tbbridge.client.backlog import Note, Point
+from tbbridge.client.backlog import Note
 from tbbridge.client.endings import status_after
+from tbbridge.client.points import Logged
 from tbbridge.client.values import Number, Step, as_float, as_step, as_wall_time
 from tbbridge.convert.tags import checked_tag
 from tbbridge.errors import InvalidItem
@@ -41,7 +42,7 @@ _STEP_MAX: Final = INT64_MAX
 class Queue(Protocol):
     """Where log calls append; beyond `level` points they call `rise`."""
 
-    points: deque[Point]
+    points: deque[Logged | None]
     level: int
 
     def rise(self) -> None:

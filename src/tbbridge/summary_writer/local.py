@@ -22,8 +22,9 @@ from typing import Final, Self
 
 from tbbridge import limits
 from tbbridge.client import lifecycle
-from tbbridge.client.backlog import Load, Note, Point
+from tbbridge.client.backlog import Load, Note
 from tbbridge.client.packing import Parcel, Series, columns, prepare
+from tbbridge.client.points import Logged, Points
 from tbbridge.errors import WriteFailed
 from tbbridge.kinds import Embedding
 from tbbridge.model import LogRecord, RunBatch, RunName, RunStatus, ScalarColumns, Summary, run_name, tag_name
@@ -49,7 +50,7 @@ class LocalDestination:
         self._suffix = suffix
         self._interval_s = min(max(flush_secs, limits.LOCAL_WRITE_PAUSE_S), limits.LOCAL_WRITE_INTERVAL_S)
         self._wake_points = min(max(max_queue, 1), limits.LOCAL_QUEUE_MAX_POINTS)
-        self.points: deque[Point] = deque()
+        self.points: deque[Logged | None] = deque()
         self.level = -1  # the first append calls `rise`
         self._table: list[Series] = []
         self._ids: dict[tuple[str, str], int] = {}
@@ -292,7 +293,8 @@ class LocalDestination:
         """Move a load from the queues to `_pending`; False if they are empty."""
         with self._lock:
             count = min(len(self.points), limits.LOCAL_BATCH_POINTS)
-            load = Load(list(starmap(self.points.popleft, repeat((), count))), list(self._notes))
+            popped: Iterable[Logged | None] = starmap(self.points.popleft, repeat((), count))
+            load = Load(Points(list(filter(None, popped)), count), list(self._notes))
             self._notes.clear()
             self._notes_bytes = 0
             self._is_woken = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Self
 
-from tbbridge.client.backlog import Note, Point
+from tbbridge.client.backlog import Note
+from tbbridge.client.points import Logged
 from tbbridge.model import RunName, run_name, tag_name
 
 
@@ -13,7 +14,7 @@ class Nowhere:
     """Has the face of local.py's destination, and no files."""
 
     def __init__(self) -> None:
-        self.points: deque[Point] = deque(maxlen=0)
+        self.points: deque[Logged | None] = deque(maxlen=0)
         self.level = 0
 
     @property
