@@ -5,7 +5,7 @@ import * as format from "./format.js";
 /** Of an x axis of `mode`: step, wall or relative. */
 export function xLabels(splits, mode) {
   if (mode === "wall") return format.moments(splits);
-  if (mode === "relative") return splits.map((value) => format.duration(value));
+  if (mode === "relative") return splits.map((value) => format.duration(value, splits[1] - splits[0]));
   const large = Math.max(...splits.map(Math.abs));
   return splits.map((value) => {
     if (!Number.isInteger(value)) return "";

@@ -217,6 +217,7 @@ export class Card {
 
   saveCsv() {
     const lines = [];
+    const isCandles = this.runs.some((run) => this.chart.seriesOf(run)?.candles);
     const [from, to] = this.chart.xRange;
     const mode = this.chart.mode;
     for (const run of this.runs) {
@@ -231,10 +232,10 @@ export class Card {
       const xs = series.xs(mode);
       series.values.forEach((value, i) => {
         if (xs[i] < from || xs[i] > to) return;
-        lines.push([quoted(run), quoted(this.tag), series.steps[i], series.walls[i], value].join(","));
+        const point = isCandles ? [series.steps[i], series.steps[i], 1, value, value, value, value, value] : [series.steps[i], series.walls[i], value];
+        lines.push([quoted(run), quoted(this.tag), ...point].join(","));
       });
     }
-    const isCandles = this.runs.some((run) => this.chart.seriesOf(run)?.candles);
     const head = isCandles ? "run,tag,first_step,last_step,count,min,q1,median,q3,max" : "run,tag,step,wall_time,value";
     save(new Blob([`${[head, ...lines].join("\n")}\n`], { type: "text/csv" }), `${fileName(this.tag)}.csv`);
   }

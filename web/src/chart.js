@@ -6,7 +6,7 @@ import uPlot from "uplot";
 import { xLabels, yLabels } from "./axes.js";
 import { ChartData } from "./chartdata.js";
 import { colorOf, onTheme, themed } from "./colors.js";
-import { nearest, padded, quantile } from "./maths.js";
+import { lowerBound, nearest, padded, quantile } from "./maths.js";
 import { drawNow } from "./painter.js";
 import { state } from "./state.js";
 import { band, candlesticks, dots, line, marks } from "./strokes.js";
@@ -43,6 +43,7 @@ export class Chart extends ChartData {
     const isWall = state.x === "wall";
     this.mode = state.x;
     this.isLog = state.log.has(this.tag);
+    this.measure(); // a logarithmic axis must never see a range that goes down to 0: uPlot would look for its ticks for ever
     this.plot = new uPlot(
       {
         width,
@@ -296,7 +297,7 @@ export class Chart extends ChartData {
       const i = nearest(xs, at, series.isAscending(this.mode));
       const { candles } = series;
       if (candles !== null && (i < 0 || at <= series.lastCandle)) {
-        const k = nearest(candles.last_steps, at);
+        const k = Math.min(lowerBound(candles.last_steps, at), candles.median.length - 1); // the one that ends at or behind `at`
         if (k < 0) continue;
         const candle = Object.fromEntries(["min", "q1", "median", "q3", "max", "counts", "nans"].map((name) => [name, candles[name][k]]));
         const steps = [candles.first_steps[k], candles.last_steps[k]];

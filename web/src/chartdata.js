@@ -164,7 +164,11 @@ export class ChartData {
           const isCandles = answer.median !== undefined;
           if (!isLast && isCandles && answer.count <= most) again.line.push(answer.run);
           else if (!isLast && !isCandles && this.dense !== "line" && answer.count > answer.values.length) again.candles.push(answer.run);
-          else layer.series.set(answer.run, new Series(answer));
+          else {
+            const series = new Series(answer);
+            if (layer !== this.whole) series.begin = this.whole.series.get(answer.run)?.begin ?? series.begin; // of the run, not of the stretch
+            layer.series.set(answer.run, series);
+          }
         }
         if (layer === this.whole) this.redraw();
       };

@@ -32,10 +32,12 @@ export function bytes(value) {
   return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** A length of time in seconds, in its two largest units. */
-export function duration(seconds) {
+/** A length of time in seconds, in its two largest units; with `apart`, fine enough to tell it from another so far away. */
+export function duration(seconds, apart = Infinity) {
   const sign = seconds < 0 ? "\u2212" : "";
   const size = Math.abs(seconds);
+  if (apart < 60 && size >= 3600) return `${sign}${Math.floor(size / 3600)}:${String(Math.floor((size % 3600) / 60)).padStart(2, "0")}:${String(Number((size % 60).toFixed(apart < 1 ? 3 : 0))).padStart(2, "0")}`;
+  if (apart < 1 && size < 60) return `${sign}${Number(size.toFixed(Math.min(9, Math.max(2, 1 - Math.floor(Math.log10(apart))))))} s`;
   if (size < 10) return `${sign}${Number(size.toFixed(2))} s`;
   if (size < 60) return `${sign}${Math.round(size)} s`;
   const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];

@@ -44,6 +44,10 @@ export class Gallery {
     this.filter.value = state.tagFilter;
     fill(main, this.toolbar, this.host);
     this.update();
+    for (const { element } of this.panels.values()) {
+      this.seen.unobserve(element); // away and back within a frame is no change to an observer
+      this.seen.observe(element);
+    }
   }
 
   detach() {

@@ -19,6 +19,7 @@ export class HParams {
     this.sort = { column: null, isDown: false };
     this.host = h("div", { class: "hparams" });
     this.again = throttled(() => this.read(), 1000);
+    this.renderSoon = throttled(() => this.render(), 1000);
     onModel((what) => what.has("tags") && state.view === "hparams" && this.again());
     onChange((names) => state.view === "hparams" && ["listed", "runFilter", "selected"].some((name) => names.has(name)) && this.render());
     onTheme(() => state.view === "hparams" && this.render());
@@ -42,6 +43,17 @@ export class HParams {
       this.known.delete(run);
       if (state.view === "hparams") this.again();
     }
+  }
+
+  /** The last values of metrics, as the feed has them. */
+  points(columns) {
+    let isNew = false;
+    for (const { run, tag, values } of columns) {
+      if (!this.known.has(run) || !this.metrics.has(tag)) continue;
+      this.metrics.get(tag).set(run, values.at(-1));
+      isNew = true;
+    }
+    if (isNew && state.view === "hparams") this.renderSoon();
   }
 
   async read() {
@@ -97,7 +109,9 @@ export class HParams {
     ];
     const by = columns.find((column) => column.name === this.sort.column);
     if (by) runs.sort((a, b) => compared(by.of(a), by.of(b)) * (this.sort.isDown ? -1 : 1));
+    const focused = this.host.contains(document.activeElement) ? document.activeElement.dataset.column : undefined;
     fill(this.host, this.parallel(runs, columns), this.table(runs, columns));
+    if (focused !== undefined) [...this.host.querySelectorAll("th button")].find((one) => one.dataset.column === focused)?.focus();
   }
 
   table(runs, columns) {
@@ -108,7 +122,7 @@ export class HParams {
         this.render();
       };
       const sorted = isBy ? (this.sort.isDown ? "descending" : "ascending") : "none";
-      return h("th", { scope: "col", "aria-sort": sorted, class: column.isMetric ? "metric" : "" }, h("button", { type: "button", on: { click: turn } }, column.title, isBy ? (this.sort.isDown ? " \u2193" : " \u2191") : ""));
+      return h("th", { scope: "col", "aria-sort": sorted, class: column.isMetric ? "metric" : "" }, h("button", { type: "button", data: { column: column.name }, on: { click: turn } }, column.title, isBy ? (this.sort.isDown ? " \u2193" : " \u2191") : ""));
     });
     const rows = runs.map((run) => {
       const swatch = h("span", { class: "swatch" });
@@ -154,7 +168,7 @@ function mark(x, y, share, text) {
 /** Places of values on an axis from 0 to 1: numbers by size (by magnitude if they span some), other things in their order. */
 function scaleOf(values) {
   const numbers = values.filter((value) => Number.isFinite(value));
-  if (numbers.length === values.filter((value) => value !== undefined && value !== null).length && numbers.length) {
+  if (numbers.length && values.every((value) => value === undefined || value === null || typeof value === "number")) { // NaN has no place
     const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
     const isLog = low > 0 && high / low > 50;
     const warp = isLog ? Math.log : (value) => value;

@@ -124,7 +124,7 @@ export class Logs {
     if (found.length && this.list.firstElementChild?.classList.contains("none")) this.list.replaceChildren();
     this.list.append(...found.map((record) => line(record)));
     while (this.list.childElementCount > RECORDS_MAX) this.list.firstElementChild.remove();
-    if (this.records.length) this.count.textContent = `${this.list.childElementCount} of ${this.records.length} records`;
+    this.count.textContent = `${this.list.querySelectorAll(".record").length} of ${this.records.length} records`;
     if (this.follow.checked) this.list.scrollTop = this.list.scrollHeight;
   }
 }

@@ -11,10 +11,10 @@ import { Health } from "./health.js";
 import { Histograms } from "./histograms.js";
 import { Images } from "./images.js";
 import { Logs } from "./logs.js";
-import { deleted, load, model, onModel, runsCame, statusCame, tagsOf, valuesCame } from "./model.js";
+import { deleted, load, model, movedRun, onModel, runsCame, statusCame, tagsOf, valuesCame } from "./model.js";
 import { Runs } from "./runs.js";
 import { Scalars } from "./scalars.js";
-import { address, change, onChange, readAddress, state } from "./state.js";
+import { address, change, onChange, readAddress, renamed, state } from "./state.js";
 import { tensorboard } from "./tensorboard.js";
 import { Texts } from "./texts.js";
 
@@ -147,6 +147,7 @@ const EVENTS = {
       valuesCame(run, "scalar", tag, steps.length, walls.at(-1), steps.at(-1));
     }
     views.get("scalars")?.points(columns);
+    views.get("hparams")?.points(columns);
   },
   summaries({ summaries }) {
     for (const { run, tag, kind, step, wall_time: wall } of summaries) valuesCame(run, kind, tag, 1, wall, step);
@@ -162,7 +163,11 @@ const EVENTS = {
     deleted(run, tag);
     for (const view of views.values()) view.runChanged?.(run, tag);
   },
-  renamed: () => reloadAll(),
+  renamed({ run, to }) {
+    movedRun(run, to); // keeps its colour
+    renamed(run, to);
+    reloadAll();
+  },
   restored({ run }) {
     for (const view of views.values()) view.runChanged?.(run);
     reloadAll();

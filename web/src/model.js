@@ -135,6 +135,14 @@ export function statusCame(run, status) {
   tell("status");
 }
 
+/** A run is called otherwise: its place, and so its colour, goes with it; the rest is read again. */
+export function movedRun(run, to) {
+  const known = model.runs.get(run);
+  if (known === undefined) return;
+  model.runs.delete(run);
+  model.runs.set(to, { ...known, run: to });
+}
+
 export function deleted(run, tag) {
   keep(deleted, run, tag);
   for (const tags of model.tags.values()) {

@@ -165,6 +165,9 @@ export class Runs {
 
   refreshBar() {
     const runs = [...state.selected].filter((run) => model.runs.has(run));
+    const signature = runs.join("\n");
+    if (signature === this.barSignature) return; // what is being clicked, or has the focus, stays
+    this.barSignature = signature;
     this.bar.hidden = runs.length === 0;
     if (runs.length === 0) return;
     const button = (text, action, kind = "") => h("button", { type: "button", class: `button small ${kind}`, on: { click: action } }, text);

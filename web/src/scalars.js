@@ -30,8 +30,14 @@ export class Scalars {
   }
 
   attach(main) {
+    this.filter.value = state.tagFilter; // another view may have changed it
     fill(main, this.toolbar, this.host);
     this.update();
+    // Away and back within a frame is no change to an observer: asked anew, it says what is seen.
+    for (const { element } of this.cards.values()) {
+      this.seen.unobserve(element);
+      this.seen.observe(element);
+    }
   }
 
   detach() {

@@ -136,6 +136,15 @@ export function list(runs, on) {
   changed("listed");
 }
 
+/** A run is called otherwise: what the reader chose goes with it. */
+export function renamed(run, to) {
+  const now = (name) => (name === run ? to : name);
+  state.listed = { ...state.listed, names: new Set([...state.listed.names].map(now)) };
+  state.selected = new Set([...state.selected].map(now));
+  state.logRun = now(state.logRun);
+  changed("listed", "selected", "logRun");
+}
+
 /** Shows these runs and no other. */
 export function listOnly(runs) {
   change({ listed: { only: true, names: new Set(runs) } });
