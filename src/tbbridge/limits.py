@@ -404,10 +404,10 @@ SERIES_KEPT_POINTS: Final = 4_000_000
 SERIES_KEPT_OVERHEAD_POINTS: Final = 50
 # Tags of which it is remembered how much was read in pieces, about 200 bytes each.
 SERIES_IN_PIECES_KEPT: Final = 10_000
-# An overview of a tag: stretches of which the lowest and the highest point are kept. More than a chart is wide in pixels, and
-# at least half as many always.
+# An overview of a tag: stretches of which the first, the lowest and the highest point are kept, and a NaN. More than a chart is
+# wide in pixels, and at least half as many always.
 OVERVIEW_STRETCHES: Final = 1024
-# Points of all overviews, 28 bytes each: 110 MB, enough for 2,000 to 4,000 tags of any length.
+# Points of all overviews, 28 bytes each: 110 MB, enough for 1,300 to 2,600 tags of any length.
 OVERVIEWS_KEPT_POINTS: Final = 4_000_000
 # GETs that look through event files at one time; others wait. Each may hold its points twice while it joins them, near 1 GB at
 # READ_SCAN_MAX_POINTS, and two keep two cores busy.

@@ -27,8 +27,24 @@ def test_ends_and_extremes_survive_within_the_count(values, max_points):
     assert np.array_equal(thin.values, whole.values[thin.steps // 10], equal_nan=True)
     assert (np.diff(thin.steps) > 0).all()
     finite = whole.values[~np.isnan(whole.values)]
-    if max_points >= 4 and len(finite):
+    if max_points >= 6 and len(finite):
         assert (np.nanmin(thin.values), np.nanmax(thin.values)) == (finite.min(), finite.max())
+    if max_points >= 6:
+        assert np.isnan(thin.values).any() == np.isnan(whole.values).any()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["at once", "what was thinned out before"])
+def test_an_average_of_what_was_taken_evenly_is_that_of_all(again):
+    """Of the lowest and the highest it would be their middle: here 2.2 for 1."""
+    values = np.random.default_rng(5).exponential(size=100_000)
+    thin = series_of(values).downsampled(20_000) if again else series_of(values)
+    thin = thin.downsampled(1000)
+    assert thin.sampled is not None
+    taken = thin.values[thin.sampled]
+    assert len(taken) > 250
+    assert taken.mean() == pytest.approx(1, abs=4 / np.sqrt(len(taken)))
+    assert thin.values.mean() > 1.8
+    assert np.ptp(np.diff(np.flatnonzero(np.isin(values, taken)))) <= (30 if again else 0), "at equal distances"
 
 
 @pytest.mark.parametrize("max_points", [2, 3])
@@ -63,9 +79,13 @@ def test_stretches_in_blocks_are_thinned_as_one_by_one(values, max_points, block
         assert thin is whole
         return
     chosen = {0, len(whole) - 1}
-    edges = np.linspace(0, len(whole) - 2, (max_points - 2) // 2 + 1).astype(int) + 1
+    stretches = (max_points - 2) // (4 if np.isnan(whole.values[1:-1]).any() else 3)
+    edges = np.linspace(0, len(whole) - 2, stretches + 1).astype(int) + 1
+    if stretches:
+        chosen |= {*range(0, len(whole), -(-len(whole) // stretches))}
     for start, end in pairwise(edges.tolist()):
         stretch = whole.values[start:end]
+        chosen |= {start + int(place) for place in np.flatnonzero(np.isnan(stretch))[:1]}
         chosen.add(start + int(np.where(np.isnan(stretch), np.inf, stretch).argmin()))
         chosen.add(start + int(np.where(np.isnan(stretch), -np.inf, stretch).argmax()))
     assert (thin.steps // 10).tolist() == sorted(chosen)

@@ -78,7 +78,10 @@ class Restored(TypedDict):
 
 
 class Columns(TypedDict):
-    """The points of a scalar tag; `values` holds NaN and infinities as texts, and may hold more columns."""
+    """The points of a scalar tag; `values` holds NaN and infinities as texts, and may hold more columns.
+
+    `sampled`, if points were left out: positions of those to average, taken evenly and not for being low or high.
+    """
 
     run: str
     tag: str
@@ -86,6 +89,7 @@ class Columns(TypedDict):
     steps: list[int]
     values: NotRequired[list[float | str]]
     wall_times: NotRequired[list[float]]
+    sampled: NotRequired[list[int]]
 
 
 class GroupPattern(TypedDict):

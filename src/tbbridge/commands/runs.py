@@ -171,7 +171,7 @@ def _read(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say_json(found)
         return 0
-    columns = {name: column for name, column in found.items() if isinstance(column, list)}
+    columns = {name: column for name, column in found.items() if isinstance(column, list) and name != "sampled"}
     if "wall_times" in columns:
         columns["wall_times"] = [time_text(time) for time in columns["wall_times"]]
     say_table([_SINGULAR.get(name, name) for name in columns], zip(*columns.values(), strict=True))

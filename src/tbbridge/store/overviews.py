@@ -19,11 +19,12 @@ import numpy as np
 from tbbridge import limits
 from tbbridge.events.reader import Series as StoredSeries
 from tbbridge.model import Float32s, Float64s, Int64s
-from tbbridge.store.series import Series, extremes
+from tbbridge.store.series import Series, extremes, firsts
 
 
 class Overview:
-    """One tag of one file: of each stretch of equally many points the lowest and the highest; besides, the first and the last.
+    """One tag of one file: of each stretch of equally many points the first, the lowest, the highest, and a NaN if any;
+    besides, the last of all.
 
     While there are few points these are all of them. A stretch has 1, 2, 4, ... points, so that there are never more than
     limits.OVERVIEW_STRETCHES, and at least half as many once that number was reached.
@@ -75,7 +76,8 @@ class Overview:
         """The points that are kept."""
         if self._new:
             self._fold()
-        return Series(self._steps, self._values.astype(np.float64), self._wall_times)
+        sampled = None if self._width == 1 else self._at % self._width == 0
+        return Series(self._steps, self._values.astype(np.float64), self._wall_times, sampled)
 
     def _fold(self) -> None:
         new = self._new
@@ -89,7 +91,10 @@ class Overview:
         while self._seen > self._width * limits.OVERVIEW_STRETCHES:
             self._width *= 2
         starts = np.flatnonzero(np.diff(self._at // self._width, prepend=-1))
-        chosen = np.unique(np.concatenate(([0, len(self._at) - 1], extremes(self._values, starts))))
+        nans = firsts(np.flatnonzero(np.isnan(self._values)), starts)
+        # A stretch's first point is that of one twice as long, too, or goes: what stays was taken by its place alone.
+        even = np.flatnonzero(self._at % self._width == 0)
+        chosen = np.unique(np.concatenate(([0, len(self._at) - 1], even, nans, extremes(self._values, starts))))
         self._at, self._steps = self._at[chosen], self._steps[chosen]
         self._values, self._wall_times = self._values[chosen], self._wall_times[chosen]
 

@@ -16,11 +16,16 @@ from tbbridge.model import Float32s, Float64s, Int64s
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points of one scalar tag in the order in which they were written: int64[n], float64[n], float64[n] seconds since 1970."""
+    """Points of one scalar tag in the order in which they were written: int64[n], float64[n], float64[n] seconds since 1970.
+
+    `sampled`, bool[n]: where points were left out, those that were taken evenly, whatever their value. The others are there
+    because they are low or high, and would bend an average. None: nothing was left out.
+    """
 
     steps: Int64s
     values: Float64s
     wall_times: Float64s
+    sampled: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -41,34 +46,45 @@ class Series:
         return self._at(self.steps < step)
 
     def downsampled(self, max_points: int) -> Series:
-        """At most `max_points` (2 or more) points: the first, the last, and the lowest and highest of equal stretches between.
+        """At most `max_points` (2 or more) points: the first, the last, and of equal stretches between the lowest, the highest,
+        a NaN if there is any, and one that is taken whatever it is.
 
-        So a spike survives, which a mean or every n-th point would lose.
+        So a spike and a NaN survive, which a mean or every n-th point would lose, and an average is still possible.
         """
         if len(self) <= max_points:
             return self
-        stretches = (max_points - 2) // 2
         inner = self.values[1:-1]
+        nans = np.flatnonzero(np.isnan(inner))
+        stretches = (max_points - 2) // (4 if len(nans) else 3)
         edges = np.linspace(0, len(inner), stretches + 1).astype(np.intp)
-        chosen = [np.array([0, len(self) - 1])]
+        even = self._evenly(stretches)
+        chosen = [np.array([0, len(self) - 1]), even, *([1 + firsts(nans, edges)] if stretches else [])]
         together = max(1, limits.DOWNSAMPLE_BLOCK_POINTS * stretches // len(inner))
         for first in range(0, stretches, together):
             some = edges[first : first + together + 1]
             chosen.append(1 + some[0] + extremes(inner[some[0] : some[-1]], some[:-1] - some[0]))
-        return self._at(np.unique(np.concatenate(chosen)))
+        places = np.unique(np.concatenate(chosen))
+        found = self._at(places)
+        return Series(found.steps, found.values, found.wall_times, np.isin(places, even))
+
+    def _evenly(self, most: int) -> NDArray[np.intp]:
+        """Where about `most` points stand that are taken whatever their value, at equal distances."""
+        samples = np.arange(len(self)) if self.sampled is None else np.flatnonzero(self.sampled)
+        return samples[:: -(-len(samples) // most)] if most and len(samples) else samples[:0]
 
     def part(self, start: int, end: int) -> Series:
         """The points from position `start` up to `end`."""
-        return Series(self.steps[start:end], self.values[start:end], self.wall_times[start:end])
+        return self._at(slice(start, end))
 
     def owned(self) -> Series:
         """The same in arrays that are no part of larger ones."""
         if self.steps.base is None and self.values.base is None and self.wall_times.base is None:
             return self
-        return Series(self.steps.copy(), self.values.copy(), self.wall_times.copy())
+        return Series(self.steps.copy(), self.values.copy(), self.wall_times.copy(), self.sampled)
 
-    def _at(self, chosen: NDArray[Any]) -> Series:
-        return Series(self.steps[chosen], self.values[chosen], self.wall_times[chosen])
+    def _at(self, chosen: NDArray[Any] | slice) -> Series:
+        sampled = None if self.sampled is None else self.sampled[chosen]
+        return Series(self.steps[chosen], self.values[chosen], self.wall_times[chosen], sampled)
 
 
 def widened(stored: StoredSeries) -> Series:
@@ -84,7 +100,19 @@ def joined(parts: Sequence[Series]) -> Series:
         np.concatenate([np.empty(0, np.int64), *(part.steps for part in parts)]),
         np.concatenate([np.empty(0, np.float64), *(part.values for part in parts)]),
         np.concatenate([np.empty(0, np.float64), *(part.wall_times for part in parts)]),
+        _joined_samples(parts) if any(part.sampled is not None for part in parts) else None,
     )
+
+
+def _joined_samples(parts: Sequence[Series]) -> NDArray[np.bool_]:
+    return np.concatenate([np.ones(len(part), np.bool_) if part.sampled is None else part.sampled for part in parts])
+
+
+def firsts(places: NDArray[np.intp], edges: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Of ascending `places` the first in each stretch; a stretch goes from its edge to the next one."""
+    if not len(places):
+        return places
+    return places[np.flatnonzero(np.diff(np.searchsorted(edges, places, side="right"), prepend=-1))]
 
 
 def extremes(values: Float32s | Float64s, starts: NDArray[np.intp]) -> NDArray[np.intp]:

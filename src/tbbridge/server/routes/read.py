@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import fields
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 
+import numpy as np
 from fastapi import FastAPI, Query
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
@@ -84,6 +85,15 @@ class ScalarSeries(TypedDict):
     steps: Int64s
     values: Numbers
     wall_times: Annotated[Finites, Field(description="Seconds since 1970.")]
+    sampled: NotRequired[
+        Annotated[
+            list[int],
+            Field(
+                description="Only if points were left out: positions in the columns, from 0, of points that were taken evenly, "
+                "whatever their value. Average these: the others are there because they are low or high."
+            ),
+        ]
+    ]
 
 
 class CandlestickSeries(TypedDict):
@@ -133,8 +143,9 @@ class SelectionQuery(BaseModel):
     downsample: Annotated[
         Annotated[Literal["none", "minmax", "candlestick"], Field(json_schema_extra=named("Downsample"))] | None,
         Field(
-            description="How to thin out. `minmax`: the first point, the last, and the lowest and highest of equal stretches "
-            "between. `candlestick`: quartiles of equal ranges of steps. Left out: `minmax` with max_points, else `none`."
+            description="How to thin out. `minmax`: the first point, the last, and of equal stretches between the lowest, the "
+            "highest, one taken whatever it is, and a NaN if there is one. `candlestick`: quartiles of equal ranges of steps. "
+            "Left out: `minmax` with max_points, else `none`."
         ),
     ] = None
     min_step: Annotated[int | None, Field(ge=INT64_MIN, le=INT64_MAX, description="Only points from this step on.")] = None
@@ -285,7 +296,12 @@ def kind_of(found: Series | Candlesticks) -> str:
 
 def columns_of(found: Series | Candlesticks) -> dict[str, NDArray[Any]]:
     """The columns of an answer, by name."""
-    return {field.name: getattr(found, field.name) for field in fields(found)}
+    columns = {field.name: getattr(found, field.name) for field in fields(found)}
+    if isinstance(found, Series):
+        sampled = columns.pop("sampled")
+        if sampled is not None:
+            columns["sampled"] = np.flatnonzero(sampled)
+    return columns
 
 
 async def _pieces(head: dict[str, Any], columns: dict[str, NDArray[Any]]) -> AsyncIterator[bytes]:

@@ -55,8 +55,9 @@ def add_routes(app: FastAPI, service: Service) -> None:
     async def read_many(query: Annotated[ManyQuery, Query()]) -> Response:
         """The points of scalar tags from many runs, each as GET /api/v1/scalars gives it; runs without a tag are left out.
 
-        `max_points` is for each of them. `minmax` may come from a stored overview, in which the lowest and the highest point of
-        each stretch are kept: points between may be other ones than those of GET /api/v1/scalars, and `count` an estimate.
+        `max_points` is for each of them. `minmax` may come from a stored overview, in which of each stretch the first point,
+        the lowest, the highest and a NaN are kept: points between may be other ones than those of GET /api/v1/scalars, and
+        `count` an estimate.
         """
         query.check()
         await service.door.settled()
