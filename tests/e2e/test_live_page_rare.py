@@ -481,3 +481,30 @@ def test_histograms_are_ridges_or_a_heat_map(open_page: Callable[..., Sight], br
     assert colors(canvas) > 30
     page.get_by_role("combobox", name="Form of the histograms").select_option("heat")
     until(lambda: canvas.screenshot() != ridges, "it is drawn in another form")
+
+
+def test_lines_of_thinned_runs_are_smoothed_as_those_of_whole_ones_and_show_that_there_is_nan(
+    open_page: Callable[..., Sight], bridge: str
+) -> None:
+    """Of their lowest and highest points the average would be about two."""
+    random = np.random.default_rng(11)
+    for run, count in {"even/long": 20_000, "even/short": 300}.items():
+        values = random.exponential(size=count)
+        values[count // 10 :: count // 10] = np.nan
+        column = columns("noise", ["NaN" if np.isnan(value) else value for value in values.tolist()])
+        write(bridge, run, column | {"wall_times": np.linspace(1.7e9, 1.7e9 + 1000, count).tolist()})
+    page = open_page(f"{bridge}/#/scalars?only=even/long&only=even/short&x=wall&smooth=0.99").page
+    noise = card(page, "noise")
+    cells = table_of(noise)
+    assert cells["even/short"][5] == "9"
+    assert cells["even/long"][5] == "\u2265 9"
+    noise.get_by_role("button", name="Show as a table").click()
+    plot = noise.locator(".u-over")
+    box = plot.bounding_box()
+    assert box is not None
+    plot.hover(position={"x": box["width"] * 0.9, "y": box["height"] / 2})
+    reads = '(rows) => rows.map((row) => [row.querySelector("bdi").innerText, row.querySelector("td.num").innerText])'
+    shown = until(lambda: dict(noise.locator(".tip tr").evaluate_all(reads)), "the tip is there")
+    assert shown.keys() == cells.keys()
+    smoothed = [float(text.split()[0]) for text in shown.values()]  # "1.02 (0.3)"
+    assert smoothed == pytest.approx([1, 1], abs=0.4)

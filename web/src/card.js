@@ -205,10 +205,10 @@ export class Card {
     const rows = this.runs.map((run) => {
       const series = this.chart.seriesOf(run);
       if (!series?.count) return h("tr", null, h("th", { scope: "row" }, shown(run)), h("td", { colSpan: 6, class: "dim" }, series ? "no points" : "not read yet"));
-      const { count, lastStep, lastValue, isMedian, low, high, nans } = series.summary();
+      const { count, lastStep, lastValue, isMedian, low, high, nans, areMore } = series.summary();
       const swatch = h("span", { class: "swatch" });
       swatch.style.background = colorOf(run);
-      const cells = [format.count(count), format.step(lastStep), (isMedian ? "~" : "") + format.number(lastValue, 6), format.number(low, 6), format.number(high, 6), nans || ""];
+      const cells = [format.count(count), format.step(lastStep), (isMedian ? "~" : "") + format.number(lastValue, 6), format.number(low, 6), format.number(high, 6), (areMore ? "\u2265 " : "") + (nans || "")];
       return h("tr", null, h("th", { scope: "row" }, swatch, h("bdi", null, shown(run))), cells.map((cell) => h("td", { class: "num" }, String(cell))));
     });
     const head = ["Run", "Points", "Last step", "Last value", "Lowest", "Highest", "NaN"].map((name) => h("th", { scope: "col" }, name));

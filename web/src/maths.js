@@ -2,13 +2,18 @@
 
 /**
  * TensorBoard's smoothing: an exponential moving average with its bias towards zero taken out. It can go on where it was:
- * `state` is what an earlier call left, `from` the first value that is new. NaN and infinities stand as they are.
+ * `state` is what an earlier call left, `from` the first value that is new. NaN and infinities stand as they are. Of values that were
+ * thinned out only those that `sampled` names count: the others are there because they are low or high. They get what it is there.
  */
-export function smooth(values, weight, out = [], state = { last: 0, count: 0 }, from = 0) {
+export function smooth(values, weight, out = [], state = { last: 0, count: 0 }, from = 0, sampled = null) {
   for (let i = from; i < values.length; i++) {
     const value = values[i];
     if (!Number.isFinite(value)) {
       out[i] = value;
+      continue;
+    }
+    if (sampled !== null && !sampled[i] && state.count > 0) {
+      out[i] = state.last / (weight === 1 ? 1 : 1 - weight ** state.count);
       continue;
     }
     state.last = state.last * weight + (1 - weight) * value;
@@ -20,34 +25,34 @@ export function smooth(values, weight, out = [], state = { last: 0, count: 0 }, 
 }
 
 /**
- * Which of `values` to keep so that about `most` stay: the first, the last, and the lowest and highest of equal stretches
- * between, as the bridge itself thins. NaN is kept where a stretch holds nothing else.
+ * Which of `values` to keep so that at most `most` stay, as the bridge itself thins: the first, the last, and of equal stretches
+ * between the lowest, the highest, a NaN if there is any, and one that is taken whatever it is: of those that `sampled` names, if not
+ * of all. Returns the places and which of them were taken so.
  */
-export function thinned(values, most) {
-  const length = values.length;
-  const keep = [];
-  if (length <= most || most < 4) {
-    for (let i = 0; i < length; i++) keep.push(i);
-    return keep;
-  }
-  const stretches = Math.floor((most - 2) / 2);
-  keep.push(0);
+export function thinned(values, most, sampled = null) {
+  const { length } = values;
+  if (length <= most) return { places: Array.from(values, (_, i) => i), sampled };
+  const taken = new Set([0, length - 1]);
+  const even = new Set();
+  const stretches = Math.floor((most - 2) / (values.some(Number.isNaN) ? 4 : 3));
   for (let k = 0; k < stretches; k++) {
     const from = 1 + Math.floor((k * (length - 2)) / stretches);
     const to = 1 + Math.floor(((k + 1) * (length - 2)) / stretches);
-    let low = -1;
-    let high = -1;
+    let [low, high, nan, one] = [-1, -1, -1, -1];
     for (let i = from; i < to; i++) {
-      if (Number.isNaN(values[i])) continue;
+      if (one < 0 && (sampled === null || sampled[i])) one = i;
+      if (Number.isNaN(values[i])) {
+        if (nan < 0) nan = i;
+        continue;
+      }
       if (low < 0 || values[i] < values[low]) low = i;
       if (high < 0 || values[i] > values[high]) high = i;
     }
-    if (low < 0) keep.push(from);
-    else if (low === high) keep.push(low);
-    else keep.push(Math.min(low, high), Math.max(low, high));
+    for (const place of [low, high, nan, one]) if (place >= 0) taken.add(place);
+    if (one >= 0) even.add(one);
   }
-  keep.push(length - 1);
-  return keep;
+  const places = [...taken].sort((a, b) => a - b);
+  return { places, sampled: places.map((place) => even.has(place)) };
 }
 
 /** The first index whose x is not below `x`; `xs` ascend. */

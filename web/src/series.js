@@ -18,6 +18,11 @@ export class Series {
     this.steps = answer.steps ?? [];
     this.values = answer.values ?? [];
     this.walls = answer.wall_times ?? [];
+    this.sampled = null; // where points were left out: which of these may be averaged
+    if (answer.sampled) {
+      this.sampled = this.values.map(() => false);
+      for (const place of answer.sampled) this.sampled[place] = true;
+    }
     this.mayOverlap = true; // until the feed tells of a point that the answer did not have: it tells of all in their order
     this.readAt = performance.now();
     this.lastCandle = this.candles?.last_steps.at(-1) ?? -Infinity;
@@ -46,6 +51,7 @@ export class Series {
       this.steps.push(steps[i]);
       this.values.push(values[i]);
       this.walls.push(walls[i]);
+      this.sampled?.push(true);
       came += 1;
     }
     this.count += came;
@@ -63,11 +69,12 @@ export class Series {
   }
 
   thin(most) {
-    const keep = thinned(this.values, most);
+    const { places, sampled } = thinned(this.values, most, this.sampled);
     for (const name of ["steps", "values", "walls"]) {
       const column = this[name];
-      this[name] = keep.map((i) => column[i]);
+      this[name] = places.map((i) => column[i]);
     }
+    this.sampled = sampled;
     this.forget();
   }
 
@@ -97,7 +104,7 @@ export class Series {
       if (this.candles !== null) smooth(this.candles.median, weight, this.smoothed.medians, this.smoothed.state);
     }
     const { out, state } = this.smoothed;
-    return smooth(this.values, weight, out, state, out.length);
+    return smooth(this.values, weight, out, state, out.length, this.sampled);
   }
 
   /** The medians of the candlesticks, smoothed. */
@@ -122,7 +129,7 @@ export class Series {
     return [low, high];
   }
 
-  /** What a table says of it: last step and value, lowest, highest, NaNs. */
+  /** What a table says of it: last step and value, lowest, highest, NaNs (`areMore`: at least so many). */
   summary() {
     const { candles, values } = this;
     let [low, high, nans] = [Infinity, -Infinity, 0];
@@ -147,6 +154,7 @@ export class Series {
       low: low <= high ? low : NaN,
       high: low <= high ? high : NaN,
       nans,
+      areMore: candles === null && this.isDense && nans > 0,
     };
   }
 }

@@ -19,18 +19,29 @@ test("smoothing that goes on gives what smoothing at once gives", () => {
   const state = { last: 0, count: 0 };
   const out = smooth(values.slice(0, 20), 0.8, [], state);
   assert.deepEqual(smooth(values, 0.8, out, state, 20), smooth(values, 0.8));
+  const sampled = values.map((_, i) => i % 3 === 0);
+  const some = smooth(values, 0.8, [], undefined, 0, sampled);
+  assert.deepEqual(some.filter((_, i) => sampled[i]), smooth(values.filter((_, i) => sampled[i]), 0.8));
+  assert.equal(some[4], some[3]);
 });
 
 test("thinning keeps the ends and every spike, in order", () => {
   const values = Array.from({ length: 10000 }, (_, i) => Math.sin(i / 50));
   values[777] = 100;
   values[5000] = -100;
-  const keep = thinned(values, 200);
+  const { places: keep, sampled } = thinned(values, 200);
   assert.ok(keep.length <= 200);
   for (const place of [0, 777, 5000, 9999]) assert.ok(keep.includes(place));
   assert.deepEqual(keep, [...keep].sort((a, b) => a - b));
-  assert.deepEqual(thinned([1, 2, 3], 10), [0, 1, 2]);
-  assert.ok(thinned(Array(1000).fill(NaN), 20).length <= 20);
+  const even = keep.filter((_, i) => sampled[i]);
+  assert.ok(even.length > 60);
+  assert.ok(even.every((place, i) => i === 0 || Math.abs(place - even[i - 1] - 10000 / even.length) < 3), "at equal distances");
+  const again = thinned(keep.map((i) => values[i]), 100, sampled);
+  assert.ok(again.places.every((i, k) => !again.sampled[k] || sampled[i]), "what was taken evenly is so of what it was taken from");
+  assert.deepEqual(thinned([1, 2, 3], 10), { places: [0, 1, 2], sampled: null });
+  assert.ok(thinned(Array(1000).fill(NaN), 20).places.length <= 20);
+  values[3333] = NaN;
+  assert.ok(thinned(values, 200).places.includes(3333));
 });
 
 test("the nearest point is found in rising steps and in steps that went back", () => {

@@ -69,8 +69,10 @@ class Series:
 
     def _evenly(self, most: int) -> NDArray[np.intp]:
         """Where about `most` points stand that are taken whatever their value, at equal distances."""
-        samples = np.arange(len(self)) if self.sampled is None else np.flatnonzero(self.sampled)
-        return samples[:: -(-len(samples) // most)] if most and len(samples) else samples[:0]
+        samples = None if self.sampled is None else np.flatnonzero(self.sampled)
+        count = len(self) if samples is None else len(samples)
+        places = np.arange(0, count, -(-count // most)) if most and count else np.empty(0, np.intp)
+        return places if samples is None else samples[places]
 
     def part(self, start: int, end: int) -> Series:
         """The points from position `start` up to `end`."""
