@@ -407,8 +407,8 @@ SERIES_IN_PIECES_KEPT: Final = 10_000
 # An overview of a tag: stretches of which the first, the lowest and the highest point are kept, and a NaN. More than a chart is
 # wide in pixels, and at least half as many always.
 OVERVIEW_STRETCHES: Final = 1024
-# Points of all overviews, 28 bytes each: 110 MB, enough for 1,300 to 2,600 tags of any length.
-OVERVIEWS_KEPT_POINTS: Final = 4_000_000
+# Points of all overviews, 28 bytes each: 165 MB, enough for 2,000 to 4,000 tags of any length.
+OVERVIEWS_KEPT_POINTS: Final = 6_000_000
 # GETs that look through event files at one time; others wait. Each may hold its points twice while it joins them, near 1 GB at
 # READ_SCAN_MAX_POINTS, and two keep two cores busy.
 READS_AT_ONCE: Final = 2
