@@ -43,11 +43,12 @@ def size_of(item: Logged) -> int:
 
 
 class RowForm:
-    """Makes the values of rows of these series."""
+    """Makes the values of rows of these series, which are those of `tags`."""
 
-    __slots__ = ("_pack", "nones", "series", "size")
+    __slots__ = ("_pack", "nones", "series", "size", "tags")
 
-    def __init__(self, series: Iterable[int]) -> None:
+    def __init__(self, series: Iterable[int], tags: tuple[str, ...] = ()) -> None:
+        self.tags = tags
         self.series = tuple(series)
         self.size = len(self.series)
         self.nones = [None] * (self.size - 1)  # what follows a row in the backlog

@@ -57,8 +57,16 @@ _NO_TAG: Final = TagName("")
 _ENDS: Final = (RunStatus.FINISHED, RunStatus.FAILED)
 
 
+class _Forms(dict[tuple[str, ...], RowForm]):
+    """The forms of rows by their tags."""
+
+    last: RowForm | None = None  # the one used last
+
+
 class _NoMoreCalls(dict[Any, Any]):
     """Takes the place of what a closed run knew of its tags, so that an open one pays nothing for the check."""
+
+    last: RowForm | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__()
@@ -82,7 +90,7 @@ class Run(KindCalls):
         self._points = self._backlog.points
         self._step = as_step(step)
         self._series: dict[str, int] = {}
-        self._forms: dict[tuple[str, ...], RowForm] = {}
+        self._forms: _Forms | _NoMoreCalls = _Forms()
         self._shown: dict[TagName, tuple[str, str]] = {}
         self._frame: list[Point] = []
         self._frame_notes: list[Note] = []
@@ -146,11 +154,15 @@ class Run(KindCalls):
             self._learn_form(tuple(values))
 
     def _add_row(self, values: dict[str, Number], step: int, wall_time: float) -> bool:
-        """The quick way for tags that were logged together before: a hundred take 4 us, as points 9."""
-        try:
-            form = self._forms[tuple(values)]
-        except KeyError:
-            return False
+        """The quick way for tags that were logged together before: a hundred take half the time of as many points."""
+        tags = tuple(values)
+        forms = self._forms
+        form = forms.last
+        if form is None or form.tags != tags:  # the same strings are equal at a glance; looking them up takes each one's hash
+            try:
+                form = forms.last = forms[tags]
+            except KeyError:
+                return False
         packed = form.packed(values.values())
         if packed is None:
             return False
@@ -183,7 +195,7 @@ class Run(KindCalls):
         if len(series) == len(tags):  # else another thread changed the dictionary, or closed the run
             if len(forms) >= limits.CLIENT_ROW_FORMS_KEPT:
                 forms.clear()
-            forms[tags] = RowForm(known[tag] for tag in tags)
+            forms[tags] = RowForm((known[tag] for tag in tags), tags)
 
     def add_histogram(
         self,
@@ -333,7 +345,7 @@ class Run(KindCalls):
         self._is_used = False
         if not isinstance(self._series, _NoMoreCalls):
             self._series.clear()  # the first call for each tag, in the child, asks again, and so counts as use
-            self._forms.clear()
+            self._forms = _Forms()
         self._frame.clear()
         self._frame_notes.clear()
         self._frame_notes_bytes = 0
