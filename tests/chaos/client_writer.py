@@ -28,8 +28,12 @@ def main(url: str, tag: str, notes_path: str, stop: str, seed: str, ack: str, *n
             for step in range(position, position + count):
                 for run in runs:
                     run.step(step)
-                    for name in (f"{tag}/x", f"{tag}/y"):
-                        run.add_scalar(name, value_at(name, step))
+                    values = {name: value_at(name, step) for name in (f"{tag}/x", f"{tag}/y")}
+                    if chance.random() < 0.5:
+                        run.add_scalars(values, step)  # a row, but for the first
+                    else:
+                        for name, value in values.items():
+                            run.add_scalar(name, value)
             flush(client)
             notes.done()
             position += count
