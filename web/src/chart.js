@@ -48,12 +48,12 @@ export class Chart extends ChartData {
     const logAxis = { splits: ({ height }, _, low, high) => logSplits(low, high, (height - X_SIZE) / Y_SPACE), filter: (_, splits) => splits };
     this.mode = state.x;
     this.isLog = state.log.has(this.tag);
-    this.measure(); // a logarithmic axis must never see a range that goes down to 0: uPlot would look for its ticks for ever
+    this.measure(); // before the axes are made: a logarithmic one takes no 0
     this.plot = new uPlot(
       {
         width,
         height,
-        padding: [8, 18, 0, 0],
+        padding: [8, this.mode === "step" ? 18 : 26, 0, 0], // the last label may stand below the end, half of it beyond; times are long
         legend: { show: false },
         cursor: {
           drag: { x: false, y: false, setScale: false },
