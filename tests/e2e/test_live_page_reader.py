@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from browser import CHROMIUM, Sight, colors
-from live_page import card, columns, downloaded, from_menu, write, zoom_of
+from live_page import card, columns, downloaded, from_menu, table_of, write, zoom_of
 from playwright.sync_api import Locator, Page, expect
 from processes import address_in, post, serve, until
 
@@ -74,6 +74,41 @@ def test_a_logarithmic_axis_says_so_where_no_value_is_above_0(open_page: Callabl
     expect(note).to_contain_text("No value here is above 0")
     write(bridge, "short", columns("below", [0.5], first=3))
     expect(note).to_be_hidden()
+
+
+# What is written onto a canvas is in no element.
+_KEEPS_WHAT_IS_WRITTEN = """
+    window.written = [];
+    const { fillText } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.fillText = function (...what) {
+        window.written.push(what[0]);
+        return fillText.apply(this, what);
+    };
+"""
+
+
+def test_values_can_be_read_off_a_short_logarithmic_axis_and_names_off_a_picture(
+    open_page: Callable[..., Sight], bridge: str
+) -> None:
+    runs = [f"crowd/{n:02}-{'wide' * 30}-{n:02}" for n in range(14)]
+    for n, run in enumerate(runs):
+        write(bridge, run, columns("tight", [0.3, 0.33 - n / 1000]))
+    page = open_page("about:blank").page
+    page.add_init_script(_KEEPS_WHAT_IS_WRITTEN)
+    page.goto(f"{bridge}/#/scalars?tags=tight&log=tight")
+    tight = card(page, "tight")
+    until(lambda: {"0.3", "0.31", "0.32", "0.33"} <= set(page.evaluate("window.written")), "the axis has labels")
+    until(lambda: len(table_of(tight)) == len(runs), "all are there")
+    page.evaluate("window.written = []")
+    downloaded(page, lambda: from_menu(tight, "Save as PNG"))
+    title, *legend = page.evaluate("window.written")[-13:]
+    assert title == "tight"
+    assert legend[-1] == "and 3 more"
+    for run, text in zip(runs, legend[:-1], strict=False):
+        begin, end = text.split("\u2026")
+        assert run.startswith(begin)
+        assert run.endswith(end)
+        assert len(end) > 3, "which tells it from the others"
 
 
 def test_a_stretch_of_a_long_run_is_read_finely_also_by_the_time_since_it_began(

@@ -53,7 +53,7 @@ export class Chart extends ChartData {
       {
         width,
         height,
-        padding: [8, this.mode === "step" ? 18 : 26, 0, 0], // the last label may stand below the end, half of it beyond; times are long
+        padding: [8, this.mode === "step" ? 18 : 26, 0, 0], // half of the last label may stand beyond the end, and times are long
         legend: { show: false },
         cursor: {
           drag: { x: false, y: false, setScale: false },
