@@ -119,7 +119,7 @@ def test_what_is_served_was_built_from_the_sources_that_are_here():
 def test_its_arithmetic_and_its_colours_are_right():
     tested = subprocess.run([NODE, "--test"], cwd=WEB, capture_output=True, text=True, timeout=60)
     assert tested.returncode == 0, tested.stdout
-    assert "# pass 23" in tested.stdout
+    assert "# pass 27" in tested.stdout
 
 
 def test_it_weighs_little():

@@ -7,11 +7,14 @@ import { askToDelete } from "./dialogs.js";
 import { fileName, h, iconButton, notice, save, shown, throttled } from "./dom.js";
 import * as format from "./format.js";
 import { addGestures } from "./gestures.js";
+import { fitted, legend } from "./legend.js";
 import { toggleMenu } from "./menus.js";
 import { tagsOf } from "./model.js";
 import { changed, state } from "./state.js";
 
 const TIP_ROWS = 8;
+// Below a chart that is saved as a picture; a longer legend would be more of it than the chart.
+const LEGEND_LINES = 12;
 
 let isFirstDrawn = false;
 
@@ -77,7 +80,7 @@ export class Card {
     this.reset.hidden = this.chart.zoom === null && this.chart.yFixed === null;
     const { chart } = this;
     const isEmpty = this.runs.length === 0;
-    const text = isEmpty ? "No shown run has this series." : chart.error;
+    const text = isEmpty ? "No shown run has this series." : chart.error || (chart.isBelow ? "No value here is above 0: a logarithmic axis cannot show them." : "");
     if (this.note.textContent !== text) this.note.textContent = text;
     this.note.hidden = !text;
     if (!isFirstDrawn && chart.runs.some((run) => chart.seriesOf(run) !== undefined)) {
@@ -232,7 +235,8 @@ export class Card {
       const xs = series.xs(mode);
       series.values.forEach((value, i) => {
         if (xs[i] < from || xs[i] > to) return;
-        const point = isCandles ? [series.steps[i], series.steps[i], 1, value, value, value, value, value] : [series.steps[i], series.walls[i], value];
+        const step = series.steps[i];
+        const point = isCandles ? [step, step, 1, value, value, value, value, value] : [step, series.walls[i], value]; // one head for all
         lines.push([quoted(run), quoted(this.tag), ...point].join(","));
       });
     }
@@ -253,24 +257,28 @@ export class Card {
     const source = this.chart.canvas;
     const ratio = source.width / this.plot.clientWidth;
     const line = 18 * ratio;
-    const names = this.runs.slice(0, 12);
-    const canvas = h("canvas", { width: source.width + 16 * ratio, height: source.height + 40 * ratio + line * Math.ceil(names.length / 2) });
+    const font = `${12 * ratio}px system-ui, sans-serif`;
+    const canvas = h("canvas", { width: source.width + 16 * ratio });
     const ctx = canvas.getContext("2d");
+    ctx.font = font;
+    const left = 12 * ratio;
+    const named = legend(this.runs.map(shown), canvas.width - 2 * left, LEGEND_LINES, (text) => ctx.measureText(text).width + 28 * ratio);
+    canvas.height = source.height + 40 * ratio + line * named.lines; // which forgets the font
     ctx.fillStyle = themed("--card");
     ctx.fillRect(0, 0, canvas.width, canvas.height);
     ctx.fillStyle = themed("--text");
     ctx.font = `600 ${14 * ratio}px system-ui, sans-serif`;
-    ctx.fillText(shown(this.tag), 12 * ratio, 22 * ratio);
+    ctx.fillText(fitted(shown(this.tag), canvas.width - 2 * left, (text) => ctx.measureText(text).width), left, 22 * ratio);
     ctx.drawImage(source, 0, 32 * ratio);
-    ctx.font = `${12 * ratio}px system-ui, sans-serif`;
-    names.forEach((run, i) => {
-      const x = (12 + (i % 2) * (this.plot.clientWidth / 2)) * ratio;
-      const y = source.height + 46 * ratio + Math.floor(i / 2) * line;
-      ctx.fillStyle = colorOf(run);
+    ctx.font = font;
+    for (const { place, text, x: at, line: row } of named.entries) {
+      const x = left + at;
+      const y = source.height + 46 * ratio + row * line;
+      ctx.fillStyle = place === null ? themed("--card") : colorOf(this.runs[place]);
       ctx.fillRect(x, y - 8 * ratio, 10 * ratio, 10 * ratio);
       ctx.fillStyle = themed("--text");
-      ctx.fillText(shown(run).slice(0, 50), x + 16 * ratio, y + ratio);
-    });
+      ctx.fillText(text, x + 16 * ratio, y + ratio);
+    }
     canvas.toBlob((blob) => save(blob, `${fileName(this.tag)}.png`), "image/png");
   }
 }

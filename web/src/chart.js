@@ -3,15 +3,17 @@
 // band or candlesticks as there is room.
 
 import uPlot from "uplot";
-import { xLabels, yLabels } from "./axes.js";
+import { logSplits, xLabels, yLabels } from "./axes.js";
 import { ChartData } from "./chartdata.js";
 import { colorOf, onTheme, themed } from "./colors.js";
-import { lowerBound, nearest, padded, quantile } from "./maths.js";
+import { nearest, nearestStretch, padded, quantile } from "./maths.js";
 import { drawNow } from "./painter.js";
 import { state } from "./state.js";
 import { band, candlesticks, dots, line, marks } from "./strokes.js";
 
 const FONT = "11px system-ui, sans-serif";
+const X_SIZE = 30;
+const Y_SPACE = 32;
 
 let theme = null;
 
@@ -31,6 +33,7 @@ export class Chart extends ChartData {
     this.yRange = [0, 1];
     this.yFixed = null; // [from, to], if the reader chose a range
     this.marked = null; // the run under the cursor
+    this.isBelow = false; // all values that would be seen are below what a logarithmic axis shows
   }
 
   // --- on the page ------------------------------------------------------------------------------------------------------
@@ -41,14 +44,16 @@ export class Chart extends ChartData {
     const colors = themeColors;
     const axis = { stroke: () => colors().text, font: FONT, grid: { stroke: () => colors().grid, width: 1 }, ticks: { show: false } };
     const isWall = state.x === "wall";
+    // Of uPlot's own there is one label where the values span less than a decade.
+    const logAxis = { splits: ({ height }, _, low, high) => logSplits(low, high, (height - X_SIZE) / Y_SPACE), filter: (_, splits) => splits };
     this.mode = state.x;
     this.isLog = state.log.has(this.tag);
-    this.measure(); // a logarithmic axis must never see a range that goes down to 0: uPlot would look for its ticks for ever
+    this.measure(); // before the axes are made: a logarithmic one takes no 0
     this.plot = new uPlot(
       {
         width,
         height,
-        padding: [8, 18, 0, 0],
+        padding: [8, this.mode === "step" ? 18 : 26, 0, 0], // half of the last label may stand beyond the end, and times are long
         legend: { show: false },
         cursor: {
           drag: { x: false, y: false, setScale: false },
@@ -61,8 +66,8 @@ export class Chart extends ChartData {
           y: { distr: this.isLog ? 3 : 1, log: 10, range: () => this.yRange },
         },
         axes: [
-          { ...axis, size: 30, gap: 6, space: 70, values: (_, splits) => xLabels(splits, this.mode) },
-          { ...axis, size: 54, gap: 6, space: 32, values: (_, splits) => yLabels(splits, this.isLog) },
+          { ...axis, size: X_SIZE, gap: 6, space: 70, values: (_, splits) => xLabels(splits, this.mode) },
+          { ...axis, size: 54, gap: 6, space: Y_SPACE, values: (_, splits) => yLabels(splits, this.isLog), ...(this.isLog && logAxis) },
         ],
         series: [{}, { paths: () => null, points: { show: false } }],
         hooks: { draw: [() => this.paint()], setCursor: [() => this.cursorMoved()] },
@@ -160,8 +165,13 @@ export class Chart extends ChartData {
     const clipped = state.clip ? [] : null;
     const { isLog } = this;
     let [low, high] = [Infinity, -Infinity];
+    let isAnyBelow = false;
     const look = (value) => {
-      if (!Number.isFinite(value) || (isLog && value <= 0)) return;
+      if (!Number.isFinite(value)) return;
+      if (isLog && value <= 0) {
+        isAnyBelow = true;
+        return;
+      }
       if (value < low) low = value;
       if (value > high) high = value;
       clipped?.push(value);
@@ -181,6 +191,7 @@ export class Chart extends ChartData {
       const xs = series.xs(this.mode);
       for (let i = 0; i < values.length; i++) if (xs[i] >= from && xs[i] <= to) look(values[i]);
     }
+    this.isBelow = isAnyBelow && low > high;
     if (clipped && clipped.length > 10) {
       const sorted = Float64Array.from(clipped).sort();
       [low, high] = [quantile(sorted, 0.05), quantile(sorted, 0.95)];
@@ -297,7 +308,7 @@ export class Chart extends ChartData {
       const i = nearest(xs, at, series.isAscending(this.mode));
       const { candles } = series;
       if (candles !== null && (i < 0 || at <= series.lastCandle)) {
-        const k = Math.min(lowerBound(candles.last_steps, at), candles.median.length - 1); // the one that ends at or behind `at`
+        const k = nearestStretch(candles.first_steps, candles.last_steps, at);
         if (k < 0) continue;
         const candle = Object.fromEntries(["min", "q1", "median", "q3", "max", "counts", "nans"].map((name) => [name, candles[name][k]]));
         const steps = [candles.first_steps[k], candles.last_steps[k]];

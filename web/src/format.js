@@ -32,12 +32,10 @@ export function bytes(value) {
   return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** A length of time in seconds, in its two largest units; with `apart`, fine enough to tell it from another so far away. */
-export function duration(seconds, apart = Infinity) {
+/** A length of time in seconds, in its two largest units. */
+export function duration(seconds) {
   const sign = seconds < 0 ? "\u2212" : "";
   const size = Math.abs(seconds);
-  if (apart < 60 && size >= 3600) return `${sign}${Math.floor(size / 3600)}:${String(Math.floor((size % 3600) / 60)).padStart(2, "0")}:${String(Number((size % 60).toFixed(apart < 1 ? 3 : 0))).padStart(2, "0")}`;
-  if (apart < 1 && size < 60) return `${sign}${Number(size.toFixed(Math.min(9, Math.max(2, 1 - Math.floor(Math.log10(apart))))))} s`;
   if (size < 10) return `${sign}${Number(size.toFixed(2))} s`;
   if (size < 60) return `${sign}${Math.round(size)} s`;
   const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
@@ -45,6 +43,31 @@ export function duration(seconds, apart = Infinity) {
   const large = Math.floor(size / units[first][1]);
   const rest = first < 3 ? Math.floor((size - large * units[first][1]) / units[first + 1][1]) : 0;
   return `${sign}${large} ${units[first][0]}${rest ? ` ${rest} ${units[first + 1][0]}` : ""}`;
+}
+
+/** Labels for lengths of time on an axis: in their two largest units, or as a clock has them where those do not tell them apart. */
+export function durations(all) {
+  const apart = all.length > 1 ? all[1] - all[0] : Infinity;
+  const digits = decimals(apart);
+  const two = (value) => String(value).replace(/^\d(?!\d)/, "0$&");
+  return all.map((seconds) => {
+    const size = Math.abs(Number(seconds.toFixed(digits))); // 0.1 + 0.2 is not to be 299 ms
+    const sign = seconds < 0 && size > 0 ? "\u2212" : "";
+    const rest = Number((size % 60).toFixed(digits));
+    if (size < 60 && apart < Infinity) return `${sign}${rest} s`;
+    const isTold = apart >= 60 ? size < 86400 || apart >= 3600 : size < 3600 && digits === 0;
+    if (isTold) return `${sign}${duration(size)}`;
+    if (size < 3600) return `${sign}${Math.floor(size / 60)} min${rest ? ` ${rest} s` : ""}`;
+    const days = size >= 86400 ? `${Math.floor(size / 86400)} d ` : "";
+    const clock = `${Math.floor((size % 86400) / 3600)}:${two(Math.floor((size % 3600) / 60))}`;
+    return `${sign}${days}${clock}${apart < 60 ? `:${two(rest)}` : ""}`;
+  });
+}
+
+/** As many decimals as a distance between labels has. */
+function decimals(apart) {
+  for (let digits = 0; digits < 9; digits++) if (Math.abs(apart - Number(apart.toFixed(digits))) < apart * 1e-6) return digits;
+  return Number.isFinite(apart) ? 9 : 0;
 }
 
 /** How long ago a moment (seconds since 1970) was, short. */
@@ -62,6 +85,12 @@ const MOMENT = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle:
 /** A moment in the reader's own time zone. */
 export function moment(seconds) {
   return MOMENT.format(new Date(seconds * 1000));
+}
+
+/** The time of day of a moment (text of ISO 8601) in the reader's own time zone, with milliseconds. */
+export function clock(iso) {
+  const ms = Date.parse(iso);
+  return `${moment(ms / 1000).split(" ")[1]}.${String(((ms % 1000) + 1000) % 1000).padStart(3, "0")}`;
 }
 
 /** Labels for moments on an axis: the time of day, with the date at the first and where the day changes; or dates alone. */

@@ -2,6 +2,7 @@
 
 import { Refused, ask, path } from "./api.js";
 import { fill, h, settled, shown } from "./dom.js";
+import * as format from "./format.js";
 import { natural } from "./maths.js";
 import { model, onModel } from "./model.js";
 import { change, onChange, state } from "./state.js";
@@ -60,6 +61,11 @@ export class Logs {
   heard(records) {
     for (const { run } of records) this.others.add(run);
     if (state.view === "logs") this.fillRuns();
+  }
+
+  /** A run is called otherwise: the list has its new name only. */
+  renamed(run, to) {
+    if (this.others.delete(run)) this.others.add(to);
   }
 
   /** Shows another log, or the same from another level on. */
@@ -134,7 +140,7 @@ function line({ time, level, logger, message }) {
   return h(
     "div",
     { class: `record ${name}` },
-    h("time", { dateTime: time ?? "", title: time ?? "" }, time ? time.slice(11, 23) : ""),
+    h("time", { dateTime: time ?? "", title: time ?? "" }, time ? format.clock(time) : ""),
     h("span", { class: "level" }, name.toUpperCase()),
     h("span", { class: "logger" }, shown(logger)),
     h("span", { class: "message" }, message.split("\n").map(shown).join("\n")),

@@ -14,7 +14,7 @@ import { Logs } from "./logs.js";
 import { deleted, load, model, movedRun, onModel, runsCame, statusCame, tagsOf, valuesCame } from "./model.js";
 import { Runs } from "./runs.js";
 import { Scalars } from "./scalars.js";
-import { address, change, onChange, readAddress, renamed, state } from "./state.js";
+import { address, change, onChange, readAddress, renamed, state, wentBack, writeAddress } from "./state.js";
 import { tensorboard } from "./tensorboard.js";
 import { Texts } from "./texts.js";
 
@@ -80,7 +80,7 @@ function buildFrame() {
       await navigator.clipboard.writeText(whole);
       notice("The address of this view is copied; it holds selection, zoom and smoothing, and no token.");
     } catch {
-      history.replaceState(null, "", whole);
+      writeAddress();
       notice("The address of this view is in the address bar.");
     }
   });
@@ -164,7 +164,8 @@ const EVENTS = {
     for (const view of views.values()) view.runChanged?.(run, tag);
   },
   renamed({ run, to }) {
-    movedRun(run, to); // keeps its colour
+    movedRun(run, to);
+    for (const view of views.values()) view.renamed?.(run, to);
     renamed(run, to);
     reloadAll();
   },
@@ -213,8 +214,8 @@ takeDrops();
 new Runs(document.getElementById("runs"));
 onModel((what) => what.has("tags") && markTabs());
 onChange((names) => names.has("view") && showView());
-// Somebody typed or pasted another view: what the page itself writes into the address tells no event.
-addEventListener("hashchange", () => location.reload());
+// What the page itself writes into the address tells no event.
+addEventListener("hashchange", () => wentBack() || location.reload());
 
 showView();
 new Feed((name, data) => EVENTS[name]?.(data), setConnection).run();

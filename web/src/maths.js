@@ -81,6 +81,12 @@ export function nearest(xs, x, ascends = true) {
   return x - xs[at - 1] <= xs[at] - x ? at - 1 : at;
 }
 
+/** The index of the stretch, of those from `firsts` to `lasts`, that `x` is in or nearest to; -1 for none. */
+export function nearestStretch(firsts, lasts, x) {
+  const at = Math.min(lowerBound(lasts, x), lasts.length - 1);
+  return at > 0 && x < firsts[at] && x - lasts[at - 1] < firsts[at] - x ? at - 1 : at;
+}
+
 /** The value below which `share` of `sorted` lies, interpolated linearly. */
 export function quantile(sorted, share) {
   const place = (sorted.length - 1) * share;

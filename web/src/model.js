@@ -135,12 +135,20 @@ export function statusCame(run, status) {
   tell("status");
 }
 
-/** A run is called otherwise: its place, and so its colour, goes with it; the rest is read again. */
+/** A run is called otherwise: its place, and so its colour, goes with it, and its tags, so that no chart goes before all is read again. */
 export function movedRun(run, to) {
   const known = model.runs.get(run);
   if (known === undefined) return;
   model.runs.delete(run);
   model.runs.set(to, { ...known, run: to });
+  for (const tags of model.tags.values()) {
+    for (const holders of tags.values()) {
+      if (!holders.has(run)) continue;
+      holders.set(to, holders.get(run));
+      holders.delete(run);
+    }
+  }
+  tell("runs", "tags");
 }
 
 export function deleted(run, tag) {

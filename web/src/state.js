@@ -33,9 +33,12 @@ export function onChange(listener) {
   return () => listeners.delete(listener);
 }
 
-/** Sets fields, tells everybody, and writes the address. */
+/** Sets fields, tells everybody, and writes the address. Another view is a step of its own, that Back undoes. */
 export function change(fields) {
+  const isStep = fields.view !== undefined && fields.view !== state.view;
+  if (isStep) writeAddress(); // as it was left: what was done last may not be written yet
   Object.assign(state, fields);
+  if (isStep) history.pushState(SITTING, "", address()); // before anybody changes the title, which is still the other view's
   changed(...Object.keys(fields));
 }
 
@@ -45,11 +48,36 @@ export function changed(...names) {
   remember();
 }
 
+// Marks the entries of the browser's history that this loading of the page wrote.
+const SITTING = globalThis.performance.timeOrigin;
+
 let timer = 0;
 
 function remember() {
   clearTimeout(timer);
-  timer = setTimeout(() => history.replaceState(null, "", address()), 150);
+  timer = setTimeout(writeAddress, 150);
+}
+
+/** Writes the state into the address now. */
+export function writeAddress() {
+  clearTimeout(timer);
+  history.replaceState(SITTING, "", address());
+}
+
+/**
+ * The address became another: if the reader went back or forward to a view that he had here, it is shown, with all else as he chose it
+ * since, and the answer is true. What somebody typed, or another loading of the page wrote, is to be read as a whole.
+ */
+export function wentBack() {
+  if (history.state !== SITTING) return false;
+  state.view = viewIn(location.hash);
+  changed("view");
+  return true;
+}
+
+function viewIn(hash) {
+  const [view] = hash.replace(/^#\/?/, "").split("?");
+  return VIEWS.includes(view) ? view : "scalars";
 }
 
 /** This page's address with all of the state. */
@@ -83,9 +111,9 @@ function first(all) {
 
 /** Takes the state from the address. What it does not say, or says wrongly, is as by default. */
 export function readAddress() {
-  const [view, rest] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
+  const [, rest] = location.hash.split(/\?(.*)/s);
   const query = new URLSearchParams(rest ?? "");
-  state.view = VIEWS.includes(view) ? view : "scalars";
+  state.view = viewIn(location.hash);
   for (const name of ["x", "dense", "sort"]) {
     const value = query.get(name);
     state[name] = CHOICES[name].includes(value) ? value : CHOICES[name][0];
@@ -109,6 +137,7 @@ export function readAddress() {
   state.open = new Map([...query.getAll("open").map((name) => [name, true]), ...query.getAll("closed").map((name) => [name, false])]);
   state.logRun = query.get("log-run") ?? "";
   state.logLevel = query.get("level") ?? "0";
+  history.replaceState(SITTING, ""); // the first view is one to go back to, too
 }
 
 /** A filter as a function of a name, and what is wrong with it if it is no regular expression (then it lets all pass). */
@@ -141,8 +170,8 @@ export function renamed(run, to) {
   const now = (name) => (name === run ? to : name);
   state.listed = { ...state.listed, names: new Set([...state.listed.names].map(now)) };
   state.selected = new Set([...state.selected].map(now));
-  state.logRun = now(state.logRun);
-  changed("listed", "selected", "logRun");
+  changed("listed", "selected");
+  if (state.logRun === run) change({ logRun: to });
 }
 
 /** Shows these runs and no other. */
