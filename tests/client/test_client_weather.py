@@ -305,6 +305,37 @@ def test_offline_mode_asks_nobody_and_keeps_everything(folder: Path, monkeypatch
     assert os.listdir(folder) == []
 
 
+REFUSED_AT_FIRST = """
+import logging, resource, signal, threading, tbbridge
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+told = threading.Event()
+class Told(logging.Handler):
+    def emit(self, record):
+        told.set()
+logging.getLogger("tbbridge.client").addHandler(Told())
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+client = tbbridge.Client(mode="offline", flush_interval_s=0.01)
+client.run("r").add_scalar("a", 1, 0)
+assert told.wait(30)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+client.run("r").add_scalar("a", 2, 1)
+client.flush()
+client.close()
+"""
+
+
+def test_a_spool_whose_first_bytes_the_disk_refused_is_begun_anew(folder: Path) -> None:
+    """A quota, or a disk that is full at the wrong moment; the limit of a file's size is refused at the same place."""
+    environment = {"TBBRIDGE_URL": "bridge", "TBBRIDGE_SPOOL_DIR": str(folder)}
+    subprocess.run([sys.executable, "-c", REFUSED_AT_FIRST], env=environment, check=True, timeout=60)
+    (path,) = find_spools(folder)
+    with serve() as server:
+        outcome = upload(path, server)
+        assert (outcome.stored, outcome.problems, outcome.is_removed) == (2, [], True)
+        assert server.values("r", "a") == [1, 2]
+
+
 def test_sending_a_spool_again_from_its_beginning_changes_nothing(folder: Path) -> None:
     client = Client(port=free_port(), mode="offline")
     run = client.run("r")

@@ -147,7 +147,11 @@ class Spool:
         lock(file)
         self._file, self._end, self._created = file, 0, time.time()
         head = {"tbbridge_spool": _VERSION, "url": self._shown, "host": socket.gethostname(), "pid": os.getpid()}
-        self._write(frame(json.dumps({**head, "created": self._created}).encode()))
+        try:
+            self._write(frame(json.dumps({**head, "created": self._created}).encode()))
+        except OSError:  # a file without a head is no spool to anybody: begin again with the next body
+            self._remove()
+            raise
 
     def _write(self, record: bytes) -> None:
         assert self._file is not None  # noqa: S101 - the callers made it
