@@ -346,6 +346,8 @@ CLIENT_SLOW_ANSWER_S: Final = 0.5
 CLIENT_SPOOL_TRIES: Final = 2
 # How often the reader of a spool stores how far it is. What it sends again after a crash is free, and takes no longer.
 SPOOL_PROGRESS_S: Final = 1.0
+# What a new spool waits for its lock. A `tbbridge sync` that looks at it just then has it for a hundredth of that.
+SPOOL_LOCK_WAIT_S: Final = 0.1
 # The head of a spool file is read from a file that anybody may have written.
 SPOOL_HEAD_MAX_BYTES: Final = 16 * KiB
 # A run of which nothing was heard shows that it lives this often, beside its values.

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from fake_server import LOST_ANSWER, OK, Script, Server, free_port, serve, status, until
@@ -18,8 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tbbridge import AsyncClient, Client, Remote, SummaryWriter, limits
+from tbbridge.cli import main
+from tbbridge.client import spool as spool_file
 from tbbridge.client.options import default_spool_folder
-from tbbridge.client.spool import SUFFIX, find_spools, read_bodies
+from tbbridge.client.spool import SUFFIX, find_spools, lock, read_bodies
 from tbbridge.client.transport import Endpoint
 from tbbridge.client.upload import Outcome, Upload
 from tbbridge.compat import LoggerplexClient, TensorplexClient
@@ -407,6 +409,100 @@ def test_a_flipped_byte_is_told_by_file_and_offset_and_what_stands_behind_it_is_
         outcome = upload(path, server)
         assert [problem for problem in outcome.problems if f"{path}: damaged at byte" in problem]
         assert (server.values("r", "tag0"), server.values("r", "tag1"), server.values("r", "tag2")) == ([0], [], [2])
+
+
+def spool_of_three(folder: Path) -> tuple[Path, bytearray]:
+    """A spool with three bodies, and its bytes."""
+    with Client("http://first:6007", mode="offline") as client:
+        for step in range(3):
+            client.run("r").add_scalar("a", step, step)
+            client.flush()
+    (path,) = find_spools(folder)
+    return path, bytearray(path.read_bytes())
+
+
+def flip(path: Path, raw: bytearray, at: int) -> bytes:
+    raw[at] ^= 1
+    path.write_bytes(raw)
+    return bytes(raw)
+
+
+def test_what_stands_behind_a_damaged_head_is_sent_to_the_address_that_is_given(folder: Path, capsys, monkeypatch) -> None:
+    path, raw = spool_of_three(folder)
+    kept = flip(path, raw, raw.index(b"first"))
+    monkeypatch.delenv("TBBRIDGE_URL", raising=False)
+    assert main(["sync", str(folder)]) == 1
+    assert f"{path}: damaged at byte 0, which says for whom it is; give --url" in capsys.readouterr().err
+    assert path.read_bytes() == kept
+    with serve() as server:
+        for again in range(2):  # bodies have their own writer and number, so they are known again without a head
+            path.write_bytes(kept)
+            assert main(["sync", str(folder), "--url", server.url]) == 1
+            said = capsys.readouterr()
+            assert f"{path}: damaged at byte 0" in said.err
+            assert f"{0 if again else 3} points sent" in said.out
+            assert not path.exists()
+        assert server.steps("r", "a") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("url", [[], ["--url", "http://127.0.0.1:1"]])
+def test_a_spool_whose_first_length_is_damaged_is_kept_under_another_name(folder: Path, capsys, url: list[str]) -> None:
+    path, raw = spool_of_three(folder)
+    kept = flip(path, raw, 0)
+    assert main(["sync", str(folder), *url]) == 1
+    said = capsys.readouterr()
+    assert f"{path}: damaged at byte 0; this and all behind it cannot be read" in said.err
+    assert f"is kept as {path.name}.damaged" in said.err
+    assert said.out == ""
+    assert path.with_name(path.name + ".damaged").read_bytes() == kept
+    assert main(["sync", str(folder)]) == 0
+
+
+def test_an_empty_file_that_a_killed_process_left_goes_in_silence(folder: Path, capsys) -> None:
+    folder.mkdir()
+    left, begun = folder / "left.spool", folder / "begun.spool"
+    left.touch()
+    with begun.open("wb") as file:
+        assert lock(file)
+        assert main(["sync", str(folder)]) == 0
+    assert capsys.readouterr().err == ""
+    assert find_spools(folder) == [begun]
+
+
+def test_a_spool_taken_for_one_that_a_killed_process_left_is_begun_anew(folder: Path, monkeypatch) -> None:
+    """The moment is the worst there is: the file has its name, and neither its lock nor its head."""
+    opened = spool_file.lock
+
+    def sync_and_lock(file: BinaryIO, **more: float) -> bool:
+        monkeypatch.setattr(spool_file, "lock", opened)
+        assert main(["sync", str(folder)]) == 0
+        return opened(file, **more)
+
+    monkeypatch.setattr(spool_file, "lock", sync_and_lock)
+    path, _ = spool_of_three(folder)
+    with serve() as server:
+        assert upload(path, server).stored == 3
+
+
+def test_a_spool_that_somebody_looks_at_as_it_is_made_has_its_lock(folder: Path, monkeypatch) -> None:
+    opened = spool_file._only_for_us  # called between the file's beginning and its lock
+    looks: list[BinaryIO] = []
+
+    def open_and_look(path: str, flags: int) -> int:
+        number = opened(path, flags)
+        looks.append(Path(path).open("rb"))  # noqa: SIM115 - as `tbbridge sync --list` does
+        assert lock(looks[0])
+        threading.Timer(0.01, looks[0].close).start()
+        return number
+
+    monkeypatch.setattr(spool_file, "_only_for_us", open_and_look)
+    monkeypatch.setattr(limits, "SPOOL_LOCK_WAIT_S", 30.0, raising=False)
+    with Client("http://first:6007", mode="offline") as client:
+        client.run("r").add_scalar("a", 1, 0)
+        client.flush()
+        (path,) = find_spools(folder)
+        with path.open("rb") as file:
+            assert not lock(file)
 
 
 def test_a_spool_is_readable_by_its_owner_only(folder: Path) -> None:

@@ -25,7 +25,7 @@ from typing import BinaryIO, Final
 from tbbridge import limits
 from tbbridge.client.backlog import Mark
 from tbbridge.client.options import SpoolPlace
-from tbbridge.events.tfrecord import HEADER_BYTES, OVERHEAD_BYTES, Corrupt, Frame, frame, read_frame
+from tbbridge.events.tfrecord import HEADER_BYTES, OVERHEAD_BYTES, Corrupt, Frame, Torn, frame, read_frame
 
 logger = logging.getLogger("tbbridge.client")
 
@@ -37,6 +37,7 @@ _VERSION: Final = 1
 _LOOK_S: Final = 1.0
 # On Windows a lock covers bytes and keeps others from reading them: one far behind the end of any file.
 _LOCK_AT: Final = 2**62
+_LOCK_LOOK_S: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,14 @@ class Spool:
 
     def _create(self) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = open(self.path, "x+b", buffering=0, opener=_only_for_us)  # noqa: SIM115 - it stays open
-        lock(file)
+        while True:
+            file = open(self.path, "x+b", buffering=0, opener=_only_for_us)  # noqa: SIM115 - it stays open
+            # Nobody but a `tbbridge sync` that looks at it can have the lock. Where there are none, none is needed: then files
+            # are left where they are.
+            lock(file, wait_s=limits.SPOOL_LOCK_WAIT_S)
+            if not _is_deleted(file, self.path):
+                break
+            file.close()  # it was empty, and taken for one that a killed process left
         self._file, self._end, self._created = file, 0, time.time()
         head = {"tbbridge_spool": _VERSION, "url": self._shown, "host": socket.gethostname(), "pid": os.getpid()}
         try:
@@ -249,6 +256,31 @@ def read_head(path: Path) -> Head | None:
     return head if is_ours and said.get("tbbridge_spool") == _VERSION else None
 
 
+def head_damage(path: Path) -> Damage | None:
+    """What is wrong with the bytes of a head, if they contradict themselves. Raises OSError."""
+    with path.open("rb") as file:
+        start = file.read(limits.SPOOL_HEAD_MAX_BYTES)
+    found = read_frame(start, 0)
+    if not isinstance(found, Corrupt):
+        return None
+    is_length_right = isinstance(read_frame(start[:HEADER_BYTES], 0), Torn)
+    return Damage(0, int.from_bytes(start[:8], "little") + OVERHEAD_BYTES if is_length_right else None)
+
+
+def remove_if_empty(path: Path) -> bool:
+    """Remove a file to which nobody has written, nor will; False if its process lives, or wrote meanwhile. Raises OSError."""
+    with path.open("rb") as file:
+        if not lock(file) or file.read(1):
+            return False
+        remove(path)
+    return True
+
+
+def set_aside(path: Path) -> Path:
+    """Keep a file that cannot be read under another name, where nobody tries it again; the new path. Raises OSError."""
+    return path.rename(path.with_name(path.name + DAMAGED_SUFFIX))
+
+
 def read_bodies(file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes | Damage]]:
     """The bodies from `offset` on (0: from the first one), each with the offset behind it; ends where the file is torn.
 
@@ -308,8 +340,25 @@ def store_progress(path: Path, offset: int, created: float) -> None:
         unfinished.replace(path.with_suffix(SENT_SUFFIX))
 
 
-def lock(file: BinaryIO) -> bool:
-    """Take the lock of an open spool file; False if its process lives. Closing the file gives it back."""
+def lock(file: BinaryIO, *, wait_s: float = 0.0) -> bool:
+    """Take the lock of an open spool file; False if its process lives. Closing the file gives it back.
+
+    `wait_s`: how long to wait for somebody who has it.
+    """
+    until = time.monotonic() + wait_s
+    try:
+        while not _is_locked_now(file):
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_LOCK_LOOK_S)
+    except OSError as error:
+        # Some network file systems have no locks. Then nobody knows who lives, and files are left where they are.
+        logger.debug("no lock on %s: %s", file.name, error)
+        return False
+    return True
+
+
+def _is_locked_now(file: BinaryIO) -> bool:
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -322,11 +371,18 @@ def lock(file: BinaryIO) -> bool:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError as error:
-        # Some network file systems have no locks. Then nobody knows who lives, and files are left where they are.
-        logger.debug("no lock on %s: %s", file.name, error)
-        return False
     return True
+
+
+def _is_deleted(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file has no name any more."""
+    found = os.fstat(file.fileno())
+    if found.st_nlink:
+        return False
+    try:
+        return not os.path.samestat(found, path.stat())  # some file systems count no names
+    except OSError:
+        return True
 
 
 def remove(path: Path) -> None:
