@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -500,9 +501,70 @@ def test_a_spool_that_somebody_looks_at_as_it_is_made_has_its_lock(folder: Path,
     with Client("http://first:6007", mode="offline") as client:
         client.run("r").add_scalar("a", 1, 0)
         client.flush()
+        until(lambda: looks[0].closed)
         (path,) = find_spools(folder)
         with path.open("rb") as file:
             assert not lock(file)
+
+
+@pytest.mark.parametrize("mode", ["offline", "online"])
+@pytest.mark.parametrize("then", ["more", "flush", "end"])
+def test_a_spool_that_a_cleaner_deletes_under_a_job_is_written_again(folder: Path, mode: Any, then: str, caplog) -> None:
+    with Client(port=free_port(), mode=mode, flush_interval_s=0.01 if mode == "online" else 3600) as client:
+        run = client.run("r")
+        for step in range(5):
+            run.add_scalar("a", step, step)
+            with contextlib.suppress(Unavailable):
+                client.flush(timeout_s=0.2)
+        until(lambda: client.stats.spooled == 5)
+        shutil.rmtree(folder)
+        if then == "more":
+            run.add_scalar("a", 5, 5)
+        if then != "end":
+            with contextlib.suppress(Unavailable) if mode == "online" else contextlib.nullcontext():
+                client.flush(timeout_s=0.2 if mode == "online" else 30)
+            until(lambda: "was deleted while this process writes to it; the 5 points in it are in a new one" in caplog.text)
+        if mode == "online":
+            client.close(timeout_s=0)
+    (path,) = find_spools(folder)
+    with serve() as server:
+        outcome = upload(path, server)
+        assert (outcome.problems, outcome.torn_bytes, outcome.is_removed) == ([], 0, True)
+        assert server.steps("r", "a") == list(range(6 if then == "more" else 5))
+
+
+def test_bodies_of_a_spool_that_was_deleted_and_written_again_go_off_when_the_server_is_back(folder: Path) -> None:
+    port = free_port()
+    with Client(port=port, flush_interval_s=0.01) as client:
+        for step in range(6):
+            client.run("r").add_scalar("a", step, step)
+            until(lambda wanted=step + 1: client.stats.spooled == wanted)
+            if step == 3:
+                shutil.rmtree(folder)
+        until(lambda: find_spools(folder))
+        server = Server()
+        server.start(port)
+        try:
+            client.flush()
+            assert server.steps("r", "a") == list(range(6))
+            assert os.listdir(folder) == []
+        finally:
+            server.stop()
+
+
+def test_points_in_a_deleted_spool_that_cannot_be_written_again_are_said_to_be_lost(folder: Path, caplog) -> None:
+    with Client(port=free_port(), mode="offline", flush_interval_s=3600) as client:
+        client.run("r").add_scalar("a", 1, 0)
+        client.flush()
+        (path,) = find_spools(folder)
+        shutil.rmtree(folder)
+        folder.write_text("in the way")
+        with pytest.raises(Unavailable):
+            client.flush(timeout_s=0.2)
+        assert f"{path} was deleted and cannot be made again (File exists): the 1 points in it are lost when" in caplog.text
+        client.close(timeout_s=0)
+    assert f"1 points are lost: {path} was deleted, and could not be made again" in caplog.text
+    assert "are kept in" not in caplog.text
 
 
 def test_a_spool_is_readable_by_its_owner_only(folder: Path) -> None:

@@ -155,7 +155,9 @@ class Outbox:
     def report_left(self, left: int) -> None:
         """Say which points were not delivered, and where they are, when nobody will try any more."""
         spooled = self._overflow.values
-        if spooled:
+        if spooled and self._overflow.is_deleted:
+            logger.error("%d points are lost: %s was deleted, and could not be made again", spooled, self._overflow.path)
+        elif spooled:
             why = "offline" if self.is_offline else f"not on {self.shown} yet{self.away}"
             logger.warning("%s: %d points are kept in %s; `tbbridge sync` sends them", why, spooled, self._overflow.path)
         if left:
@@ -175,7 +177,9 @@ class Outbox:
         """
         if self.failure is not None:
             return True
-        return self.backlog.settled(mark) and (self.is_offline or not self._overflow.holds_before(mark))
+        if not self.backlog.settled(mark):
+            return False
+        return self._overflow.is_findable if self.is_offline else not self._overflow.holds_before(mark)
 
     @property
     def is_hopeless(self) -> bool:

@@ -9,6 +9,7 @@ drains the spool of its own process, upload.py those that are left behind.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -38,6 +39,7 @@ _LOOK_S: Final = 1.0
 # On Windows a lock covers bytes and keeps others from reading them: one far behind the end of any file.
 _LOCK_AT: Final = 2**62
 _LOCK_LOOK_S: Final = 0.002
+_COPY_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Spool:
         self.max_bytes = place.max_bytes
         self.values = 0  # in all pending bodies
         self.total = 0  # values ever spooled
+        self.is_deleted = False  # by somebody else, and what is in it ends with this process
         self._shown = shown
         self._for_others = for_others
         self._file: BinaryIO | None = None
@@ -73,10 +76,16 @@ class Spool:
         self._room = 0
         self._told = ""
 
+    @property
+    def is_findable(self) -> bool:
+        """Whether others find what is in it. Needs no lock."""
+        return self._file is None or self.path.exists()
+
     def append(self, raw: bytes, seq: int, count: int, start: Mark) -> bool:
         """Keep one body; False if there is no room or the disk refuses, which is said in the log once."""
         record = frame(raw)
         try:
+            self._move_if_deleted()
             if not self._has_room(len(record)):
                 return False
             if self._file is None:
@@ -93,6 +102,13 @@ class Spool:
 
     def sync(self) -> None:
         """Have what was appended on the disk itself, should the machine go down. The process may die without it."""
+        try:
+            self._move_if_deleted()
+        except OSError as error:
+            self._tell(
+                f"{self.path} was deleted and cannot be made again ({error.strerror or error}): the {self.values} points in it "
+                "are lost when this process ends, unless that is put right"
+            )
         if self._file is not None and self._unsynced:
             self._unsynced = False
             try:
@@ -131,7 +147,7 @@ class Spool:
             self._remove()
             return
         self.sync()
-        if self.pending:
+        if self.pending and not self.is_deleted:
             store_progress(self.path, self.pending[0].offset, self._created)
         self._file.close()
         self._file = None
@@ -159,6 +175,42 @@ class Spool:
         except OSError:  # a file without a head is no spool to anybody: begin again with the next body
             self._remove()
             raise
+
+    def _move_if_deleted(self) -> None:
+        """Somebody cleaned the folder: what waits goes to a new file, out of the old one, which is there as long as it is open.
+
+        Raises OSError if that cannot be; then the old one stays the one in use.
+        """
+        old, end, created = self._file, self._end, self._created
+        if old is None or not _is_deleted(old, self.path):
+            return
+        self.is_deleted = True
+        start = self.pending[0].offset if self.pending else behind_head(old)  # for others: what they have sent is known there
+        if not self._has_room(end - start):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._file = None
+        is_made = False
+        try:
+            self._create()
+            is_made = True
+            shift = self._end - start
+            old.seek(start)
+            while piece := old.read(min(_COPY_BYTES, end + shift - self._end)):
+                self._write(piece)
+        except OSError:
+            if is_made:
+                self._remove()
+            self._file, self._end, self._created = old, end, created
+            raise
+        old.close()
+        self.is_deleted = False
+        self.pending = deque(replace(entry, offset=entry.offset + shift) for entry in self.pending)
+        logger.warning(
+            "%s was deleted while this process writes to it; the %d points in it are in a new one. Keep cleaners out of that "
+            "folder, or name another one with TBBRIDGE_SPOOL_DIR",
+            self.path,
+            self.values,
+        )
 
     def _write(self, record: bytes) -> None:
         assert self._file is not None  # noqa: S101 - the callers made it
