@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -337,6 +338,29 @@ def test_a_spool_whose_first_bytes_the_disk_refused_is_begun_anew(folder: Path) 
         outcome = upload(path, server)
         assert (outcome.stored, outcome.problems, outcome.is_removed) == (2, [], True)
         assert server.values("r", "a") == [1, 2]
+
+
+def test_offline_flush_says_what_the_disk_refuses_and_the_end_waits_for_nobody(folder: Path, caplog) -> None:
+    client = Client(port=free_port(), mode="offline", flush_interval_s=0.01, spool_max_bytes=10)
+    client.run("r").add_scalar("a", 1, 0)
+    with pytest.raises(Unavailable) as said:
+        client.flush(timeout_s=0.2)
+    assert str(said.value).startswith(f"offline: 1 points could not be kept on disk within 0.2 s: the spool {folder} is full")
+    began = time.monotonic()
+    client.close(timeout_s=30)
+    assert time.monotonic() - began < 15
+    assert f"offline: 1 points were left when the client closed, and are lost: the spool {folder} is full" in caplog.text
+
+
+async def test_offline_an_asyncio_client_says_the_same(folder: Path, caplog) -> None:
+    client = AsyncClient(port=free_port(), mode="offline", flush_interval_s=0.01, spool_max_bytes=10)
+    client.run("r").add_scalar("a", 1, 0)
+    with pytest.raises(Unavailable, match="offline: 1 points could not be kept on disk"):
+        await client.flush(timeout_s=0.2)
+    began = time.monotonic()
+    await client.close(timeout_s=30)
+    assert time.monotonic() - began < 15
+    assert f"are lost: the spool {folder} is full" in caplog.text
 
 
 def test_sending_a_spool_again_from_its_beginning_changes_nothing(folder: Path) -> None:

@@ -69,6 +69,11 @@ class Overflow:
         return self._spool is not None and self._spool.is_deleted
 
     @property
+    def trouble(self) -> str:
+        """Why the last body could not be kept; empty if it could."""
+        return "" if self._spool is None else self._spool.trouble
+
+    @property
     def path(self) -> Path | None:
         """The file."""
         return None if self._spool is None else self._spool.path

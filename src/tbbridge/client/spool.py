@@ -65,6 +65,7 @@ class Spool:
         self.max_bytes = place.max_bytes
         self.values = 0  # in all pending bodies
         self.total = 0  # values ever spooled
+        self.trouble = ""  # why the last body could not be kept
         self.is_deleted = False  # by somebody else, and what is in it ends with this process
         self._shown = shown
         self._for_others = for_others
@@ -98,6 +99,7 @@ class Spool:
             self.pending.append(Entry(seq, self._end - len(record), len(record), count, start))
         self.values += count
         self.total += count
+        self.trouble = ""
         return True
 
     def sync(self) -> None:
@@ -257,6 +259,7 @@ class Spool:
             self._file = None
 
     def _tell(self, message: str) -> None:
+        self.trouble = message
         if message != self._told:
             self._told = message
             logger.warning("%s", message)

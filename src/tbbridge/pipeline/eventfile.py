@@ -304,11 +304,11 @@ def _size(path: Path) -> int:
         return 0
 
 
-def describe(error: OSError) -> str:
-    """`error` in words for an operator: what failed, where, and what to do about it."""
+def describe(error: OSError, *, then: str = "writing goes on by itself then") -> str:
+    """`error` in words for an operator: what failed, where, and what to do about it; `then`: what comes of it."""
     where = f" ({error.filename})" if error.filename else ""
     if disk.is_full(error):
-        return f"the disk is full{where}: free some space; writing goes on by itself then"
+        return f"the disk is full{where}: free some space; {then}"
     if error.errno == errno.EMFILE:
         return f"too many open files{where}: raise the limit (ulimit -n) or lower --open-files-max"
     if error.errno in (errno.EACCES, errno.EPERM):
