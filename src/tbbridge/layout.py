@@ -21,6 +21,8 @@ RUN_FILE: Final = "run"
 FILES_FOLDER: Final = "files"
 # Folders in which a run is put together before it is installed; what a crash leaves in here goes at the next start.
 STAGED: Final = "staged"
+# The groups that came over HTTP, also below the state folder.
+GROUPS_FILE: Final = "groups.json"
 
 # Of the same length, so that a veiled name fits wherever the name does. No run may have either in its name's parts.
 _EVENTS: Final = "tfevents"

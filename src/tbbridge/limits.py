@@ -185,6 +185,8 @@ LOGS_OPEN_FILES_MAX: Final = 128
 LOGS_ENDED_MAX: Final = 10_000
 # Folders of logs whose files' names are remembered: else the first record of each of many logs would list them all.
 LOGS_FOLDERS_KEPT: Final = 1000
+# The log says once in this time that records of logs have no place on the disk: they may come a thousand times a second.
+LOGS_LOST_LOG_S: Final = 60.0
 # Records that one GET looks back for; more is read by asking for everything, which is streamed.
 LOGS_LOOK_BACK_MAX: Final = 100_000
 # Bytes of a log read at one time, whether one record fits in it or not: then twice as much, up to
@@ -344,6 +346,8 @@ CLIENT_SLOW_ANSWER_S: Final = 0.5
 CLIENT_SPOOL_TRIES: Final = 2
 # How often the reader of a spool stores how far it is. What it sends again after a crash is free, and takes no longer.
 SPOOL_PROGRESS_S: Final = 1.0
+# What a new spool waits for its lock. A `tbbridge sync` that looks at it just then has it for a hundredth of that.
+SPOOL_LOCK_WAIT_S: Final = 0.1
 # The head of a spool file is read from a file that anybody may have written.
 SPOOL_HEAD_MAX_BYTES: Final = 16 * KiB
 # A run of which nothing was heard shows that it lives this often, beside its values.

@@ -5,21 +5,25 @@ And it changes nothing: every test compares the folder before and after.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import TBBRIDGE
 
 from tbbridge.cli import main
 from tbbridge.model import Batch, LogRecord, RunBatch, ScalarColumns, run_name, tag_name
 from tbbridge.pipeline.acknowledged import NAME as MARK
 from tbbridge.pipeline.acknowledged import read_acknowledged
 from tbbridge.pipeline.door import Ack, DeleteRun
+from tbbridge.pipeline.inspection import obstacles
 from tbbridge.pipeline.journal import list_segments
 from tbbridge.pipeline.pipeline import Pipeline, PipelineSettings
 
@@ -162,6 +166,71 @@ async def test_damage_is_a_problem_with_file_offset_and_remedy(
         assert str(killed) in str(problem["file"])
         assert (problem["offset"] is not None) == with_offset
         assert problem["remedy"]
+
+
+def by_link(path: Path) -> None:
+    """`path` is moved out of the log folder, and a link left that leads there."""
+    moved = next(above for above in path.parents if above.name == "runs").with_name("elsewhere")
+    path.rename(moved)
+    path.symlink_to(moved)
+
+
+def by_folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+def by_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.touch()
+
+
+def by_garbage(path: Path) -> None:
+    path.write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        ("", by_link),
+        ("", by_file),
+        ("lock", by_folder),
+        ("lock", by_link),
+        ("acknowledged", by_folder),
+        ("acknowledged", by_link),
+        ("changes-done", by_folder),
+        ("groups.json", by_folder),
+        ("groups.json", by_garbage),
+    ],
+)
+async def test_what_keeps_a_bridge_from_starting_is_a_problem(
+    killed: Path, capsys: pytest.CaptureFixture[str], name: str, harm: Callable[[Path], None]
+) -> None:
+    path = killed / ".tbbridge" / name
+    harm(path)
+    code, _, findings = doctor(killed, capsys)
+    assert code == 1
+    assert [finding["file"] for finding in findings] == [str(path)]
+    assert all(finding["remedy"] for finding in findings)
+    assert [finding.file for finding in obstacles(killed)] == [str(path)]
+    serve = [TBBRIDGE, "serve", "--logdir", str(killed), "--port", "0"]
+    refused = await asyncio.to_thread(subprocess.run, serve, capture_output=True, text=True, timeout=60)
+    assert refused.returncode in (1, 2)
+    assert str(path) in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["a", "b", "b/c"])
+@pytest.mark.parametrize("harm", [by_link, by_file])
+async def test_a_link_or_a_file_in_the_place_of_a_runs_folder_is_a_problem_and_no_deletion(
+    killed: Path, capsys: pytest.CaptureFixture[str], name: str, harm: Callable[[Path], None]
+) -> None:
+    harm(killed / name)
+    code, _, findings = doctor(killed, capsys)
+    assert code == 1
+    (problem,) = findings
+    assert (problem["level"], problem["subject"]) == ("problem", "event files")
+    assert str(killed / name) in str(problem["message"])
+    assert problem["remedy"]
 
 
 def tear(logdir: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from fake_server import LOST_ANSWER, OK, Script, Server, free_port, serve, status, until
@@ -18,8 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tbbridge import AsyncClient, Client, Remote, SummaryWriter, limits
+from tbbridge.cli import main
+from tbbridge.client import spool as spool_file
 from tbbridge.client.options import default_spool_folder
-from tbbridge.client.spool import SUFFIX, find_spools, read_bodies
+from tbbridge.client.spool import SUFFIX, find_spools, lock, read_bodies
 from tbbridge.client.transport import Endpoint
 from tbbridge.client.upload import Outcome, Upload
 from tbbridge.compat import LoggerplexClient, TensorplexClient
@@ -305,6 +309,60 @@ def test_offline_mode_asks_nobody_and_keeps_everything(folder: Path, monkeypatch
     assert os.listdir(folder) == []
 
 
+REFUSED_AT_FIRST = """
+import logging, resource, signal, threading, tbbridge
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+told = threading.Event()
+class Told(logging.Handler):
+    def emit(self, record):
+        told.set()
+logging.getLogger("tbbridge.client").addHandler(Told())
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+client = tbbridge.Client(mode="offline", flush_interval_s=0.01)
+client.run("r").add_scalar("a", 1, 0)
+assert told.wait(30)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+client.run("r").add_scalar("a", 2, 1)
+client.flush()
+client.close()
+"""
+
+
+def test_a_spool_whose_first_bytes_the_disk_refused_is_begun_anew(folder: Path) -> None:
+    """A quota, or a disk that is full at the wrong moment; the limit of a file's size is refused at the same place."""
+    environment = {"TBBRIDGE_URL": "bridge", "TBBRIDGE_SPOOL_DIR": str(folder)}
+    subprocess.run([sys.executable, "-c", REFUSED_AT_FIRST], env=environment, check=True, timeout=60)
+    (path,) = find_spools(folder)
+    with serve() as server:
+        outcome = upload(path, server)
+        assert (outcome.stored, outcome.problems, outcome.is_removed) == (2, [], True)
+        assert server.values("r", "a") == [1, 2]
+
+
+def test_offline_flush_says_what_the_disk_refuses_and_the_end_waits_for_nobody(folder: Path, caplog) -> None:
+    client = Client(port=free_port(), mode="offline", flush_interval_s=0.01, spool_max_bytes=10)
+    client.run("r").add_scalar("a", 1, 0)
+    with pytest.raises(Unavailable) as said:
+        client.flush(timeout_s=0.2)
+    assert str(said.value).startswith(f"offline: 1 points could not be kept on disk within 0.2 s: the spool {folder} is full")
+    began = time.monotonic()
+    client.close(timeout_s=30)
+    assert time.monotonic() - began < 15
+    assert f"offline: 1 points were left when the client closed, and are lost: the spool {folder} is full" in caplog.text
+
+
+async def test_offline_an_asyncio_client_says_the_same(folder: Path, caplog) -> None:
+    client = AsyncClient(port=free_port(), mode="offline", flush_interval_s=0.01, spool_max_bytes=10)
+    client.run("r").add_scalar("a", 1, 0)
+    with pytest.raises(Unavailable, match="offline: 1 points could not be kept on disk"):
+        await client.flush(timeout_s=0.2)
+    began = time.monotonic()
+    await client.close(timeout_s=30)
+    assert time.monotonic() - began < 15
+    assert f"are lost: the spool {folder} is full" in caplog.text
+
+
 def test_sending_a_spool_again_from_its_beginning_changes_nothing(folder: Path) -> None:
     client = Client(port=free_port(), mode="offline")
     run = client.run("r")
@@ -376,6 +434,161 @@ def test_a_flipped_byte_is_told_by_file_and_offset_and_what_stands_behind_it_is_
         outcome = upload(path, server)
         assert [problem for problem in outcome.problems if f"{path}: damaged at byte" in problem]
         assert (server.values("r", "tag0"), server.values("r", "tag1"), server.values("r", "tag2")) == ([0], [], [2])
+
+
+def spool_of_three(folder: Path) -> tuple[Path, bytearray]:
+    """A spool with three bodies, and its bytes."""
+    with Client("http://first:6007", mode="offline") as client:
+        for step in range(3):
+            client.run("r").add_scalar("a", step, step)
+            client.flush()
+    (path,) = find_spools(folder)
+    return path, bytearray(path.read_bytes())
+
+
+def flip(path: Path, raw: bytearray, at: int) -> bytes:
+    raw[at] ^= 1
+    path.write_bytes(raw)
+    return bytes(raw)
+
+
+def test_what_stands_behind_a_damaged_head_is_sent_to_the_address_that_is_given(folder: Path, capsys, monkeypatch) -> None:
+    path, raw = spool_of_three(folder)
+    kept = flip(path, raw, raw.index(b"first"))
+    monkeypatch.delenv("TBBRIDGE_URL", raising=False)
+    assert main(["sync", str(folder)]) == 1
+    assert f"{path}: damaged at byte 0, which says for whom it is; give --url" in capsys.readouterr().err
+    assert path.read_bytes() == kept
+    with serve() as server:
+        for again in range(2):  # bodies have their own writer and number, so they are known again without a head
+            path.write_bytes(kept)
+            assert main(["sync", str(folder), "--url", server.url]) == 1
+            said = capsys.readouterr()
+            assert f"{path}: damaged at byte 0" in said.err
+            assert f"{0 if again else 3} points sent" in said.out
+            assert not path.exists()
+        assert server.steps("r", "a") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("url", [[], ["--url", "http://127.0.0.1:1"]])
+def test_a_spool_whose_first_length_is_damaged_is_kept_under_another_name(folder: Path, capsys, url: list[str]) -> None:
+    path, raw = spool_of_three(folder)
+    kept = flip(path, raw, 0)
+    assert main(["sync", str(folder), *url]) == 1
+    said = capsys.readouterr()
+    assert f"{path}: damaged at byte 0; this and all behind it cannot be read" in said.err
+    assert f"is kept as {path.name}.damaged" in said.err
+    assert said.out == ""
+    assert path.with_name(path.name + ".damaged").read_bytes() == kept
+    assert main(["sync", str(folder)]) == 0
+
+
+def test_an_empty_file_that_a_killed_process_left_goes_in_silence(folder: Path, capsys) -> None:
+    folder.mkdir()
+    left, begun = folder / "left.spool", folder / "begun.spool"
+    left.touch()
+    with begun.open("wb") as file:
+        assert lock(file)
+        assert main(["sync", str(folder)]) == 0
+    assert capsys.readouterr().err == ""
+    assert find_spools(folder) == [begun]
+
+
+def test_a_spool_taken_for_one_that_a_killed_process_left_is_begun_anew(folder: Path, monkeypatch) -> None:
+    """The moment is the worst there is: the file has its name, and neither its lock nor its head."""
+    opened = spool_file.lock
+
+    def sync_and_lock(file: BinaryIO, **more: float) -> bool:
+        monkeypatch.setattr(spool_file, "lock", opened)
+        assert main(["sync", str(folder)]) == 0
+        return opened(file, **more)
+
+    monkeypatch.setattr(spool_file, "lock", sync_and_lock)
+    path, _ = spool_of_three(folder)
+    with serve() as server:
+        assert upload(path, server).stored == 3
+
+
+def test_a_spool_that_somebody_looks_at_as_it_is_made_has_its_lock(folder: Path, monkeypatch) -> None:
+    opened = spool_file._only_for_us  # called between the file's beginning and its lock
+    looks: list[BinaryIO] = []
+
+    def open_and_look(path: str, flags: int) -> int:
+        number = opened(path, flags)
+        looks.append(Path(path).open("rb"))  # noqa: SIM115 - as `tbbridge sync --list` does
+        assert lock(looks[0])
+        threading.Timer(0.01, looks[0].close).start()
+        return number
+
+    monkeypatch.setattr(spool_file, "_only_for_us", open_and_look)
+    monkeypatch.setattr(limits, "SPOOL_LOCK_WAIT_S", 30.0, raising=False)
+    with Client("http://first:6007", mode="offline") as client:
+        client.run("r").add_scalar("a", 1, 0)
+        client.flush()
+        until(lambda: looks[0].closed)
+        (path,) = find_spools(folder)
+        with path.open("rb") as file:
+            assert not lock(file)
+
+
+@pytest.mark.parametrize("mode", ["offline", "online"])
+@pytest.mark.parametrize("then", ["more", "flush", "end"])
+def test_a_spool_that_a_cleaner_deletes_under_a_job_is_written_again(folder: Path, mode: Any, then: str, caplog) -> None:
+    with Client(port=free_port(), mode=mode, flush_interval_s=0.01 if mode == "online" else 3600) as client:
+        run = client.run("r")
+        for step in range(5):
+            run.add_scalar("a", step, step)
+            with contextlib.suppress(Unavailable):
+                client.flush(timeout_s=0.2)
+        until(lambda: client.stats.spooled == 5)
+        shutil.rmtree(folder)
+        if then == "more":
+            run.add_scalar("a", 5, 5)
+        if then != "end":
+            with contextlib.suppress(Unavailable) if mode == "online" else contextlib.nullcontext():
+                client.flush(timeout_s=0.2 if mode == "online" else 30)
+            until(lambda: "was deleted while this process writes to it; the 5 points in it are in a new one" in caplog.text)
+        if mode == "online":
+            client.close(timeout_s=0)
+    (path,) = find_spools(folder)
+    with serve() as server:
+        outcome = upload(path, server)
+        assert (outcome.problems, outcome.torn_bytes, outcome.is_removed) == ([], 0, True)
+        assert server.steps("r", "a") == list(range(6 if then == "more" else 5))
+
+
+def test_bodies_of_a_spool_that_was_deleted_and_written_again_go_off_when_the_server_is_back(folder: Path) -> None:
+    port = free_port()
+    with Client(port=port, flush_interval_s=0.01) as client:
+        for step in range(6):
+            client.run("r").add_scalar("a", step, step)
+            until(lambda wanted=step + 1: client.stats.spooled == wanted)
+            if step == 3:
+                shutil.rmtree(folder)
+        until(lambda: find_spools(folder))
+        server = Server()
+        server.start(port)
+        try:
+            client.flush()
+            assert server.steps("r", "a") == list(range(6))
+            assert os.listdir(folder) == []
+        finally:
+            server.stop()
+
+
+def test_points_in_a_deleted_spool_that_cannot_be_written_again_are_said_to_be_lost(folder: Path, caplog) -> None:
+    with Client(port=free_port(), mode="offline", flush_interval_s=3600) as client:
+        client.run("r").add_scalar("a", 1, 0)
+        client.flush()
+        (path,) = find_spools(folder)
+        shutil.rmtree(folder)
+        folder.write_text("in the way")
+        with pytest.raises(Unavailable):
+            client.flush(timeout_s=0.2)
+        assert f"{path} was deleted and cannot be made again (File exists): the 1 points in it are lost when" in caplog.text
+        client.close(timeout_s=0)
+    assert f"1 points are lost: {path} was deleted, and could not be made again" in caplog.text
+    assert "are kept in" not in caplog.text
 
 
 def test_a_spool_is_readable_by_its_owner_only(folder: Path) -> None:

@@ -198,6 +198,15 @@ async def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.Mo
     assert [value for _, value in points(tmp_path)["a", "x"]] == list(range(100))
 
 
+async def test_a_start_on_a_full_disk_says_to_start_again_since_it_does_not_go_on_by_itself(
+    tmp_path: Path, failing: FailingDisk
+) -> None:
+    failing.error, failing.concerns = errno.ENOSPC, lambda path: path.endswith(".journal")
+    with pytest.raises(StorageFailed, match="free some space; then start the bridge again") as refused:
+        await open_pipeline(tmp_path)
+    assert refused.value.status == 507
+
+
 async def test_a_checkpoint_that_fails_keeps_the_journal_it_was_to_replace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

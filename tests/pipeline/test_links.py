@@ -74,6 +74,31 @@ async def test_a_folder_that_becomes_a_link_after_its_batch_was_settled_is_not_f
     assert [value for _, value in points(logdir)["a", "x"]] == [3.0]
 
 
+@pytest.mark.parametrize("why_closed", ["restart", "others"])
+async def test_a_run_moved_out_behind_a_link_is_refused_while_its_file_is_closed(tmp_path, outside, why_closed) -> None:
+    """The file that the link leads to is ours, of the right length, and just as it was left: only its place is wrong."""
+    logdir = tmp_path / "runs"
+    pipeline = await open_pipeline(logdir, open_files_max=1)
+    await pipeline.submit(batch("a", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    if why_closed == "others":
+        await pipeline.submit(batch("b", scalars("x", [1.0])), ack=Ack.WRITTEN)
+    else:
+        await pipeline.close()
+    (logdir / "a").rename(outside / "a")
+    (logdir / "a").symlink_to(outside / "a")
+    if why_closed == "restart":
+        pipeline = await open_pipeline(logdir)
+    before = [path.read_bytes() for path in (outside / "a").iterdir()]
+    with pytest.raises(InvalidBatch, match="leads out of the log folder; remove the link"):
+        await pipeline.submit(batch("a", scalars("x", [2.0]), writer="w", seq=1))
+    assert [path.read_bytes() for path in (outside / "a").iterdir()] == before
+    (logdir / "a").unlink()
+    (outside / "a").rename(logdir / "a")
+    await pipeline.submit(batch("a", scalars("x", [2.0]), writer="w", seq=1), ack=Ack.WRITTEN)  # no repeat: it was not taken
+    await pipeline.close()
+    assert [value for _, value in points(logdir)["a", "x"]] == [1.0, 2.0]
+
+
 async def test_what_was_veiled_is_not_moved_through_a_link(tmp_path, outside) -> None:
     logdir = tmp_path / "runs"
     pipeline = await open_pipeline(logdir, veil_s=0)

@@ -186,6 +186,21 @@ async def test_files_that_nobody_knows_are_not_written_over_and_go_first(tmp_pat
     assert list(log_files(tmp_path)) == ["b.log", "c.log", "x/a.log.5"]
 
 
+@pytest.mark.parametrize("run", ["a", "a/b"])
+async def test_records_that_have_no_place_are_told_once_in_a_while(tmp_path, caplog, run) -> None:
+    (tmp_path / ".tbbridge").mkdir()
+    (tmp_path / ".tbbridge" / "logs").touch()
+    pipeline = await open_pipeline(tmp_path)
+    await send(pipeline, *(logs(run, f"record {number}") for number in range(5)))
+    (line,) = [record.getMessage() for record in caplog.records if "not written" in record.getMessage()]
+    assert line.startswith(f"the log of run {run!r}: ")
+    assert line.endswith(("/logs); clear the way", "/logs/a); clear the way"))
+    (tmp_path / ".tbbridge" / "logs").unlink()
+    await send(pipeline, logs(run, "after"))
+    await pipeline.close()
+    assert [messages(data) for data in log_files(tmp_path).values()] == [["after"]]
+
+
 @pytest.mark.parametrize("harm", ["deleted", "cut", "grown"])
 async def test_a_file_that_somebody_changed_is_left_and_the_next_begins(tmp_path, harm) -> None:
     pipeline = await open_pipeline(tmp_path)

@@ -108,6 +108,13 @@ async def test_a_declared_length_over_the_limit_is_refused_before_the_body(serve
     assert "100001 bytes, at most 100000" in problem["detail"]
 
 
+@pytest.mark.parametrize(("length", "status"), [(len(ONE), 200), (100_001, 413)])
+async def test_a_length_is_a_number_however_many_zeros_it_begins_with(server, length, status):
+    async with server.call() as caller:
+        await caller.send(HEAD + b"Content-Length: %s%d\r\n\r\n" % (b"0" * 5000, length), ONE)
+        assert (await caller.answer())[0] == status
+
+
 async def test_the_connection_survives_a_refused_body(server):
     async with server.call() as caller:
         await caller.send(HEAD + b"Content-Length: 100001\r\n\r\n")

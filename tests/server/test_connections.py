@@ -119,6 +119,7 @@ def problem_in(answer: bytes) -> dict[str, object]:
     head, _, body = answer[last:].partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head
     assert b"connection: close" in head
+    assert b"x-content-type-options: nosniff" in head
     assert b"content-length: %d" % len(body) in head
     problem = json.loads(body)
     assert head.startswith(b"HTTP/1.1 %d " % problem["status"])

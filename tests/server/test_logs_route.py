@@ -18,6 +18,7 @@ from tbbridge.model import LogRecord, run_name
 from tbbridge.server.routes.logs import read_time
 from tbbridge.server.serve import serve
 from tbbridge.server.settings import ServerSettings
+from tbbridge.server.tokens import Scope, new_token
 
 WRITTEN = [LogRecord(f"record {n}\nmore", (10, 20, 30)[n % 3], "part", 1_700_000_000.0 + n) for n in range(9)]
 
@@ -129,8 +130,9 @@ async def bridge(tmp_path) -> AsyncIterator[tuple[str, Path, asyncio.Task[None]]
 class Follower:
     """Reads a stream line by line."""
 
-    def __init__(self, url: str, **query) -> None:
-        self.client = httpx.AsyncClient(base_url=url, timeout=60)
+    def __init__(self, url: str, token: str = "", **query) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.client = httpx.AsyncClient(base_url=url, timeout=60, headers=headers)
         self.request = self.client.build_request("GET", "/api/v1/logs", params={"run": "node/7", "follow": "true", **query})
 
     async def __aenter__(self) -> Follower:
@@ -183,6 +185,27 @@ async def test_a_quiet_stream_shows_that_it_lives(bridge, monkeypatch) -> None:
     monkeypatch.setattr(limits, "LOGS_POLL_S", 0.01)
     async with Follower(bridge[0]) as follower:
         assert [await anext(follower.lines) for _ in range(3)] == ["", "", ""]
+
+
+async def test_a_stream_ends_when_its_token_is_revoked_and_gives_out_nothing_more(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "TOKENS_LOOK_S", 0.02)
+    reads, line = new_token("reader", frozenset({Scope.READ}))
+    file, logdir = tmp_path / "tokens", tmp_path / "runs"
+    file.write_text(f"{line.line()}\n")
+    file.chmod(0o600)
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    running = asyncio.create_task(serve(ServerSettings(logdir=logdir, port=0, tokens_file=file), on_ready=ready.set_result))
+    try:
+        put(logdir, "node/7", WRITTEN[:2])
+        async with Follower(await ready, token=reads) as follower:
+            assert await follower.next(2) == [record.message for record in WRITTEN[:2]]
+            file.write_text("")
+            async with asyncio.timeout(30):
+                assert [line async for line in follower.lines if line] == []  # a whole answer, and its end
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
 
 
 async def test_followers_are_counted_and_more_are_refused(bridge, monkeypatch) -> None:

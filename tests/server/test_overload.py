@@ -57,6 +57,7 @@ def test_a_refusal_is_a_problem_in_the_senders_form(query):
     assert head.startswith(b"HTTP/1.1 429 ")
     assert b"content-length: %d" % len(body) in head
     assert b"retry-after: " in head
+    assert b"x-content-type-options: nosniff" in head
     assert json.loads(body)["code"] == "queue-full"
     in_protobuf = overload.refusal_of(WHOLE.replace(b"application/json", b"application/x-protobuf"))
     assert pb.Problem.FromString(in_protobuf.answer.partition(b"\r\n\r\n")[2]).code == "queue-full"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,26 @@ def test_a_stretch_that_never_ends_is_passed_over(tmp_path, monkeypatch) -> None
     files = LogFiles(tmp_path, RUN)
     assert [record for record in drained(Tail(files, ALL)) if record in written] == written
     assert newest(files, 4) == written[4:]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "closed"])
+@pytest.mark.parametrize("cursor", [None, Place(1, 0), Place(1, 7)])
+def test_what_is_no_file_that_we_may_read_has_an_end_and_the_next_file_comes(tmp_path, monkeypatch, kind, cursor) -> None:
+    written = records(6)
+    place = put(tmp_path, 1, lines(written[:3]))
+    if kind == "closed":  # root reads all files, so this is played
+        read = LogFiles.read
+        monkeypatch.setattr(LogFiles, "read", lambda files, number, *at: b"" if number == 1 else read(files, number, *at))
+    else:
+        place.unlink()
+        os.mkdir(place) if kind == "folder" else os.mkfifo(place)
+    tail = Tail(LogFiles(tmp_path, RUN), ALL, cursor)
+    assert None in [tail.take() for _ in range(5)]
+    assert newest(LogFiles(tmp_path, RUN), 2) == []
+    put(tmp_path, 2, lines(written[3:]))
+    tail = Tail(LogFiles(tmp_path, RUN), ALL, cursor)
+    found = [taken for _ in range(10) for taken in tail.take() or ()]
+    assert [record for _, record in found] == written[3:]
 
 
 def test_a_log_that_is_not_there_is_empty(tmp_path) -> None:

@@ -158,6 +158,9 @@ class BaseClient(ABC, Generic[S]):
             raise Rejected(f"{outbox.denial}. What was logged is kept{outbox.kept}", status=outbox.denied.status)
         if not settled and outbox.closed:
             raise Unavailable(f"this client of {self.address} is closed, and {outbox.backlog.waiting} points were left")
+        if not settled and outbox.is_offline:
+            because = outbox.unkept_because
+            raise Unavailable(f"offline: {outbox.unkept} points could not be kept on disk within {timeout_s:g} s{because}")
         if not settled:
             raise Unavailable(
                 f"{self.address} did not take all points within {timeout_s:g} s: {outbox.waiting} wait{outbox.kept}"

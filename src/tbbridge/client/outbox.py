@@ -155,10 +155,14 @@ class Outbox:
     def report_left(self, left: int) -> None:
         """Say which points were not delivered, and where they are, when nobody will try any more."""
         spooled = self._overflow.values
-        if spooled:
+        if spooled and self._overflow.is_deleted:
+            logger.error("%d points are lost: %s was deleted, and could not be made again", spooled, self._overflow.path)
+        elif spooled:
             why = "offline" if self.is_offline else f"not on {self.shown} yet{self.away}"
             logger.warning("%s: %d points are kept in %s; `tbbridge sync` sends them", why, spooled, self._overflow.path)
-        if left:
+        if left and self.is_offline:
+            logger.error("offline: %d points were left when the client closed, and are lost%s", left, self.unkept_because)
+        elif left:
             logger.warning("%d points were left when the client closed and did not reach %s%s", left, self.shown, self.away)
 
     @property
@@ -175,11 +179,18 @@ class Outbox:
         """
         if self.failure is not None:
             return True
-        return self.backlog.settled(mark) and (self.is_offline or not self._overflow.holds_before(mark))
+        if not self.backlog.settled(mark):
+            return False
+        return self._overflow.is_findable if self.is_offline else not self._overflow.holds_before(mark)
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether a program that ends need not wait: the server refuses it, or has been away for longer than it would wait."""
+        """Whether a program that ends need not wait: the server refuses it, or has been away for longer than it would wait.
+
+        In offline mode: the disk takes nothing.
+        """
+        if self.is_offline:
+            return bool(self._overflow.trouble)
         return self.denied is not None or self.away_s > limits.CLIENT_CLOSE_TIMEOUT_S
 
     def loss(self) -> TBBridgeError | None:
@@ -201,6 +212,16 @@ class Outbox:
     def waiting(self) -> int:
         """Values that are not on the server, in memory and on disk."""
         return self.backlog.waiting + self._overflow.values
+
+    @property
+    def unkept(self) -> int:
+        """In offline mode: values that are not on disk, where others find them."""
+        return self.backlog.waiting + (self._overflow.values if self._overflow.is_deleted else 0)
+
+    @property
+    def unkept_because(self) -> str:
+        """For messages: why values are not on disk, if it is known."""
+        return f": {self._overflow.trouble}" if self._overflow.trouble else ""
 
     @property
     def denial(self) -> str:

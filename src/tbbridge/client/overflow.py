@@ -1,7 +1,7 @@
 """The part of the outbox that is on disk: bodies kept in the spool, and the oldest of them as what is to be sent next.
 
 A body that was spooled keeps its number. If the server finds it too large it is sent in halves that have numbers of their own
-(bodies.py). Everything here is called with the outbox's lock held, but for `holds_before`.
+(bodies.py). Everything here is called with the outbox's lock held, but for `holds_before` and `is_findable`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,21 @@ class Overflow:
     def total(self) -> int:
         """Values that ever were in it."""
         return 0 if self._spool is None else self._spool.total
+
+    @property
+    def is_findable(self) -> bool:
+        """Whether others find what is in it. Needs no lock."""
+        return self._spool is None or self._spool.is_findable
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether somebody deleted the file, so that nobody else will find it."""
+        return self._spool is not None and self._spool.is_deleted
+
+    @property
+    def trouble(self) -> str:
+        """Why the last body could not be kept; empty if it could."""
+        return "" if self._spool is None else self._spool.trouble
 
     @property
     def path(self) -> Path | None:

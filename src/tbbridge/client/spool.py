@@ -9,6 +9,7 @@ drains the spool of its own process, upload.py those that are left behind.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -18,14 +19,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from tbbridge import limits
 from tbbridge.client.backlog import Mark
 from tbbridge.client.options import SpoolPlace
-from tbbridge.events.tfrecord import HEADER_BYTES, OVERHEAD_BYTES, Corrupt, Frame, frame, read_frame
+from tbbridge.events.tfrecord import HEADER_BYTES, OVERHEAD_BYTES, Corrupt, Frame, Torn, frame, read_frame
 
 logger = logging.getLogger("tbbridge.client")
 
@@ -37,6 +38,8 @@ _VERSION: Final = 1
 _LOOK_S: Final = 1.0
 # On Windows a lock covers bytes and keeps others from reading them: one far behind the end of any file.
 _LOCK_AT: Final = 2**62
+_LOCK_LOOK_S: Final = 0.002
+_COPY_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class Spool:
         self.max_bytes = place.max_bytes
         self.values = 0  # in all pending bodies
         self.total = 0  # values ever spooled
+        self.trouble = ""  # why the last body could not be kept
+        self.is_deleted = False  # by somebody else, and what is in it ends with this process
         self._shown = shown
         self._for_others = for_others
         self._file: BinaryIO | None = None
@@ -72,10 +77,16 @@ class Spool:
         self._room = 0
         self._told = ""
 
+    @property
+    def is_findable(self) -> bool:
+        """Whether others find what is in it. Needs no lock."""
+        return self._file is None or self.path.exists()
+
     def append(self, raw: bytes, seq: int, count: int, start: Mark) -> bool:
         """Keep one body; False if there is no room or the disk refuses, which is said in the log once."""
         record = frame(raw)
         try:
+            self._move_if_deleted()
             if not self._has_room(len(record)):
                 return False
             if self._file is None:
@@ -88,10 +99,18 @@ class Spool:
             self.pending.append(Entry(seq, self._end - len(record), len(record), count, start))
         self.values += count
         self.total += count
+        self.trouble = ""
         return True
 
     def sync(self) -> None:
         """Have what was appended on the disk itself, should the machine go down. The process may die without it."""
+        try:
+            self._move_if_deleted()
+        except OSError as error:
+            self._tell(
+                f"{self.path} was deleted and cannot be made again ({error.strerror or error}): the {self.values} points in it "
+                "are lost when this process ends, unless that is put right"
+            )
         if self._file is not None and self._unsynced:
             self._unsynced = False
             try:
@@ -130,7 +149,7 @@ class Spool:
             self._remove()
             return
         self.sync()
-        if self.pending:
+        if self.pending and not self.is_deleted:
             store_progress(self.path, self.pending[0].offset, self._created)
         self._file.close()
         self._file = None
@@ -143,11 +162,57 @@ class Spool:
 
     def _create(self) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = open(self.path, "x+b", buffering=0, opener=_only_for_us)  # noqa: SIM115 - it stays open
-        lock(file)
+        while True:
+            file = open(self.path, "x+b", buffering=0, opener=_only_for_us)  # noqa: SIM115 - it stays open
+            # Nobody but a `tbbridge sync` that looks at it can have the lock. Where there are none, none is needed: then files
+            # are left where they are.
+            lock(file, wait_s=limits.SPOOL_LOCK_WAIT_S)
+            if not _is_deleted(file, self.path):
+                break
+            file.close()  # it was empty, and taken for one that a killed process left
         self._file, self._end, self._created = file, 0, time.time()
         head = {"tbbridge_spool": _VERSION, "url": self._shown, "host": socket.gethostname(), "pid": os.getpid()}
-        self._write(frame(json.dumps({**head, "created": self._created}).encode()))
+        try:
+            self._write(frame(json.dumps({**head, "created": self._created}).encode()))
+        except OSError:  # a file without a head is no spool to anybody: begin again with the next body
+            self._remove()
+            raise
+
+    def _move_if_deleted(self) -> None:
+        """Somebody cleaned the folder: what waits goes to a new file, out of the old one, which is there as long as it is open.
+
+        Raises OSError if that cannot be; then the old one stays the one in use.
+        """
+        old, end, created = self._file, self._end, self._created
+        if old is None or not _is_deleted(old, self.path):
+            return
+        self.is_deleted = True
+        start = self.pending[0].offset if self.pending else behind_head(old)  # for others: what they have sent is known there
+        if not self._has_room(end - start):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._file = None
+        is_made = False
+        try:
+            self._create()
+            is_made = True
+            shift = self._end - start
+            old.seek(start)
+            while piece := old.read(min(_COPY_BYTES, end + shift - self._end)):
+                self._write(piece)
+        except OSError:
+            if is_made:
+                self._remove()
+            self._file, self._end, self._created = old, end, created
+            raise
+        old.close()
+        self.is_deleted = False
+        self.pending = deque(replace(entry, offset=entry.offset + shift) for entry in self.pending)
+        logger.warning(
+            "%s was deleted while this process writes to it; the %d points in it are in a new one. Keep cleaners out of that "
+            "folder, or name another one with TBBRIDGE_SPOOL_DIR",
+            self.path,
+            self.values,
+        )
 
     def _write(self, record: bytes) -> None:
         assert self._file is not None  # noqa: S101 - the callers made it
@@ -194,6 +259,7 @@ class Spool:
             self._file = None
 
     def _tell(self, message: str) -> None:
+        self.trouble = message
         if message != self._told:
             self._told = message
             logger.warning("%s", message)
@@ -243,6 +309,31 @@ def read_head(path: Path) -> Head | None:
     is_ours = isinstance(head.url, str) and isinstance(head.host, str) and isinstance(head.pid, int)
     is_ours = is_ours and isinstance(head.created, float)
     return head if is_ours and said.get("tbbridge_spool") == _VERSION else None
+
+
+def head_damage(path: Path) -> Damage | None:
+    """What is wrong with the bytes of a head, if they contradict themselves. Raises OSError."""
+    with path.open("rb") as file:
+        start = file.read(limits.SPOOL_HEAD_MAX_BYTES)
+    found = read_frame(start, 0)
+    if not isinstance(found, Corrupt):
+        return None
+    is_length_right = isinstance(read_frame(start[:HEADER_BYTES], 0), Torn)
+    return Damage(0, int.from_bytes(start[:8], "little") + OVERHEAD_BYTES if is_length_right else None)
+
+
+def remove_if_empty(path: Path) -> bool:
+    """Remove a file to which nobody has written, nor will; False if its process lives, or wrote meanwhile. Raises OSError."""
+    with path.open("rb") as file:
+        if not lock(file) or file.read(1):
+            return False
+        remove(path)
+    return True
+
+
+def set_aside(path: Path) -> Path:
+    """Keep a file that cannot be read under another name, where nobody tries it again; the new path. Raises OSError."""
+    return path.rename(path.with_name(path.name + DAMAGED_SUFFIX))
 
 
 def read_bodies(file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes | Damage]]:
@@ -304,8 +395,25 @@ def store_progress(path: Path, offset: int, created: float) -> None:
         unfinished.replace(path.with_suffix(SENT_SUFFIX))
 
 
-def lock(file: BinaryIO) -> bool:
-    """Take the lock of an open spool file; False if its process lives. Closing the file gives it back."""
+def lock(file: BinaryIO, *, wait_s: float = 0.0) -> bool:
+    """Take the lock of an open spool file; False if its process lives. Closing the file gives it back.
+
+    `wait_s`: how long to wait for somebody who has it.
+    """
+    until = time.monotonic() + wait_s
+    try:
+        while not _is_locked_now(file):
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_LOCK_LOOK_S)
+    except OSError as error:
+        # Some network file systems have no locks. Then nobody knows who lives, and files are left where they are.
+        logger.debug("no lock on %s: %s", file.name, error)
+        return False
+    return True
+
+
+def _is_locked_now(file: BinaryIO) -> bool:
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -318,11 +426,18 @@ def lock(file: BinaryIO) -> bool:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError as error:
-        # Some network file systems have no locks. Then nobody knows who lives, and files are left where they are.
-        logger.debug("no lock on %s: %s", file.name, error)
-        return False
     return True
+
+
+def _is_deleted(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file has no name any more."""
+    found = os.fstat(file.fileno())
+    if found.st_nlink:
+        return False
+    try:
+        return not os.path.samestat(found, path.stat())  # some file systems count no names
+    except OSError:
+        return True
 
 
 def remove(path: Path) -> None:

@@ -65,8 +65,7 @@ class Upload:
                         self._deliver(body, outcome)
                         outcome.bodies_sent += 1
                     else:
-                        what = "this body" if body.end is not None else "this and all behind it"
-                        outcome.problems.append(f"{path}: damaged at byte {body.offset}; {what} cannot be read")
+                        outcome.problems.append(f"{path}: damaged at byte {body.offset}; {_what_is_lost(body)}")
                         outcome.is_unreadable = body.end is None
                     reached = end
                     progress(reached)
@@ -88,7 +87,7 @@ class Upload:
         if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
             return  # its process sent all of it itself, and began another one of that name
         if outcome.is_unreadable:
-            path.rename(path.with_name(path.name + spool.DAMAGED_SUFFIX))
+            outcome.problems.append(f"{path} is kept as {spool.set_aside(path).name}")
             return
         if any(True for _ in spool.read_bodies(file, end)):
             return  # its process wrote something and ended meanwhile: for the next time
@@ -119,3 +118,11 @@ class Upload:
         if isinstance(verdict, Refused) and verdict.errors:
             reason = f"{verdict.errors[0].path}: {verdict.errors[0].message}"
         outcome.problems.append(f"{self._shown} refused {count} points: {reason}")
+
+
+def _what_is_lost(damage: Damage) -> str:
+    if damage.end is None:
+        return "this and all behind it cannot be read"
+    if damage.offset:
+        return "this body cannot be read"
+    return "which says for whom it is; what is behind it is sent, and known where it was sent before"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tbbridge.client.address import ENVIRONMENT_VARIABLE, find_address, from_environment
+from tbbridge.client.address import ENVIRONMENT_VARIABLE, Address, find_address, from_environment
 from tbbridge.client.options import default_spool_folder
 from tbbridge.commands.console import Commands, complain, say
 from tbbridge.commands.tables import Cell, say_json, say_table, size_text, time_text
@@ -80,20 +80,21 @@ def _spools(folder: Path) -> list[Path]:
 
 def _sync(paths: list[Path], url: str | None, timeout_s: float, told: set[str]) -> tuple[list[Outcome], bool]:
     """Send these files; the outcomes, and whether all of them could be tried."""
-    from tbbridge.client.spool import read_head  # only here: it brings httpx
+    from tbbridge.client.spool import remove_if_empty  # only here: it brings numpy, and these httpx
     from tbbridge.client.transport import Endpoint
-    from tbbridge.client.upload import Upload
+    from tbbridge.client.upload import Outcome, Upload
 
     outcomes: list[Outcome] = []
     is_complete = True
     for path in paths:
         try:
-            head = read_head(path)
-            if head is None:
-                complain(f"{path} is no spool, or has not begun")
+            if not path.stat().st_size:  # its process was killed as it made the file, or is about to write to it
+                outcomes.append(Outcome(path, is_live=not remove_if_empty(path)))
+                continue
+            address = _address_of(path, url)
+            if address is None:
                 is_complete = False
                 continue
-            address = find_address(url or head.url)
             transport = Endpoint(address, ack="journaled", timeout_s=timeout_s, compress=False).open()
             try:
                 with _bar(path) as progress:
@@ -111,6 +112,23 @@ def _sync(paths: list[Path], url: str | None, timeout_s: float, told: set[str]) 
     return outcomes, is_complete
 
 
+def _address_of(path: Path, url: str | None) -> Address | None:
+    """Where to send a file; None, and said why, if it cannot be sent."""
+    from tbbridge.client.spool import head_damage, read_head
+
+    head = read_head(path)
+    if head is not None:
+        return find_address(url or head.url)
+    damage = head_damage(path)
+    if damage is None:
+        complain(f"{path} is no spool, or has not begun")
+        return None
+    if url is None and damage.end is not None:
+        complain(f"{path}: damaged at byte 0, which says for whom it is; give --url to send what is behind it")
+        return None
+    return find_address(url)  # with no end to the damage nothing is sent there: the file is set aside
+
+
 def _tell(outcome: Outcome, shown: str, told: set[str]) -> None:
     for problem in outcome.problems:
         complain(problem)
@@ -119,6 +137,8 @@ def _tell(outcome: Outcome, shown: str, told: set[str]) -> None:
     if not outcome.bodies_sent and str(outcome.path) in told:
         return
     told.add(str(outcome.path))
+    if outcome.is_unreadable and not outcome.bodies_sent:
+        return
     parts = [f"{outcome.stored:,} points sent to {shown}"]
     parts += [f"{outcome.known:,} were there already"] if outcome.known else []
     parts += [f"{outcome.refused:,} refused"] if outcome.refused else []

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 # Behind the name of a staged folder that is the writer's now, so that whoever made it may clean up after himself.
 _TAKEN: Final = "-taken"
 # Holds the index of the last change that is wholly done.
-_DONE_FILE: Final = "changes-done"
+DONE_FILE: Final = "changes-done"
 # What concerns the folders of this change and not the disk: trying again for ever would hold everybody up.
 _GIVE_UP: Final = disk.PATH_ERRNOS | {errno.ENOTEMPTY, errno.EXDEV, errno.EINVAL, errno.EBUSY}
 
@@ -209,7 +209,7 @@ class Changes:
             log.exception("a change to runs is incomplete")
         finally:
             self._turn += 1
-        disk.replace_durably(self._state / _DONE_FILE, b"%d\n" % index)
+        disk.replace_durably(self._state / DONE_FILE, b"%d\n" % index)
 
     def begin_at(self, next_index: int) -> None:
         """At a start, after the replay: entries from `next_index` on are yet to come.
@@ -217,11 +217,11 @@ class Changes:
         A journal that was damaged or taken away gives numbers again; what is remembered as done was another change then.
         """
         if self._done() >= next_index:
-            disk.replace_durably(self._state / _DONE_FILE, b"%d\n" % (next_index - 1))
+            disk.replace_durably(self._state / DONE_FILE, b"%d\n" % (next_index - 1))
 
     def _done(self) -> int:
         try:
-            text = (self._state / _DONE_FILE).read_text()
+            text = (self._state / DONE_FILE).read_text()
         except FileNotFoundError:
             return 0
         return int(text) if text.strip().isdigit() else 0

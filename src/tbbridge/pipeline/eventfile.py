@@ -72,7 +72,8 @@ class EventFiles(OpenFiles[str, _Open]):
         if entry is not None:
             live = entry.file == run.file and os.lseek(entry.fd, 0, os.SEEK_END) == run.length and entry.is_in_place()
         else:
-            live = self.is_there(run, run.length)
+            # Its folder may have been moved away, a link left in its place: no write follows that out of the log folder.
+            live = self.is_there(run, run.length) and self._is_inside(self.path(run).parent)
         if live and run.config_length and _size(self.beside(run, PROJECTOR_CONFIG)) != run.config_length:
             live = False  # somebody changed the list of embeddings: begin anew behind what is there now
         if not live:
@@ -132,10 +133,12 @@ class EventFiles(OpenFiles[str, _Open]):
         return Opening(run, name, wall_time, first_of_run=not present, config_length=_size(folder / PROJECTOR_CONFIG))
 
     def _check_inside(self, folder: Path, run: RunName) -> None:
-        real = Path(os.path.realpath(folder))
-        if not real.is_relative_to(self._real_logdir):
+        if not self._is_inside(folder):
             message = f"the folder of run {run!a} is a link that leads out of the log folder; remove the link or rename the run"
             raise InvalidItem("run-folder", message, "run")
+
+    def _is_inside(self, folder: Path) -> bool:
+        return Path(os.path.realpath(folder)).is_relative_to(self._real_logdir)
 
     def check_embeddings(self, run: RunName) -> None:
         """Raise `InvalidItem` if something is in the way of an embedding's files: a link, a file, a permission."""
@@ -301,11 +304,11 @@ def _size(path: Path) -> int:
         return 0
 
 
-def describe(error: OSError) -> str:
-    """`error` in words for an operator: what failed, where, and what to do about it."""
+def describe(error: OSError, *, then: str = "writing goes on by itself then") -> str:
+    """`error` in words for an operator: what failed, where, and what to do about it; `then`: what comes of it."""
     where = f" ({error.filename})" if error.filename else ""
     if disk.is_full(error):
-        return f"the disk is full{where}: free some space; writing goes on by itself then"
+        return f"the disk is full{where}: free some space; {then}"
     if error.errno == errno.EMFILE:
         return f"too many open files{where}: raise the limit (ulimit -n) or lower --open-files-max"
     if error.errno in (errno.EACCES, errno.EPERM):

@@ -18,15 +18,19 @@ from pathlib import Path
 from typing import Final
 
 from tbbridge import layout, limits
-from tbbridge.errors import InvalidBatch
+from tbbridge.errors import InvalidBatch, MalformedBody, TooLarge
 from tbbridge.logs.names import LOGS_FOLDER
 from tbbridge.model import STATE_FOLDER
 from tbbridge.pipeline import codec
+from tbbridge.pipeline.acknowledged import NAME as ACKNOWLEDGED_FILE
+from tbbridge.pipeline.changes import DONE_FILE
 from tbbridge.pipeline.checkpoint import read_checkpoint
 from tbbridge.pipeline.journal import Damage, JournalReader, list_segments
 from tbbridge.pipeline.ledger import Ledger, Run
+from tbbridge.pipeline.lock import NAME as LOCK_FILE
 from tbbridge.pipeline.lock import owner_of
 from tbbridge.pipeline.publish import writes_of
+from tbbridge.wire.groups_v1 import decode_groups
 
 # A bridge that runs deletes journal segments while we read: look again so often.
 _TRIES: Final = 5
@@ -76,10 +80,11 @@ class Inspection:
 
 
 def obstacles(folder: Path) -> list[Finding]:
-    """What would keep a bridge from starting on `folder`, which exists: closed to this user, or a full disk. Quick."""
+    """What would keep a bridge from starting on `folder`, which exists: permissions, no room, things in the way. Quick."""
     seen = Inspection(folder)
     _permissions(seen, _folders(folder))
     _disk(seen)
+    _state_folder(seen, folder / STATE_FOLDER)
     return [finding for finding in seen.findings if finding.level is Level.PROBLEM]
 
 
@@ -102,8 +107,10 @@ def inspect(logdir: Path) -> Inspection:
     state = logdir / STATE_FOLDER
     _permissions(seen, _folders(logdir))
     _disk(seen)
+    _state_folder(seen, state)
     if not state.is_dir():
-        seen.add(Level.NOTE, "folder", "no bridge has used this folder yet")
+        if seen.is_healthy:
+            seen.add(Level.NOTE, "folder", "no bridge has used this folder yet")
         return seen
     try:
         seen.owner = owner_of(state)
@@ -121,7 +128,7 @@ def inspect(logdir: Path) -> Inspection:
 
 def _folders(logdir: Path) -> list[Path]:
     state = logdir / STATE_FOLDER
-    return [logdir, *([state] if os.access(logdir, os.X_OK) and state.exists() else [])]
+    return [logdir, *([state] if os.access(logdir, os.X_OK) and state.is_dir() else [])]
 
 
 def _permissions(seen: Inspection, folders: list[Path]) -> None:
@@ -152,6 +159,47 @@ def _lock(seen: Inspection) -> None:
         seen.add(Level.OK, "lock", "no bridge runs on this folder")
     else:
         seen.add(Level.OK, "lock", f"process {seen.owner} runs a bridge on this folder")
+
+
+def _state_folder(seen: Inspection, state: Path) -> None:
+    """What lies in the way of a start in the folder of ours, or of the folder itself."""
+    if not os.access(state.parent, os.X_OK):
+        return
+    if state.is_symlink():
+        message = f"{state} is a symbolic link, with which no bridge starts"
+        seen.add(Level.PROBLEM, "folder", message, "put the folder that it leads to in its place, or remove the link", at=state)
+    elif state.exists() and not state.is_dir():
+        message = f"{state} is no folder, and no bridge starts with it"
+        seen.add(Level.PROBLEM, "folder", message, "move it away: a start makes a folder of that name", at=state)
+    if not os.access(state, os.X_OK):
+        return
+    for name, follows in ((LOCK_FILE, False), (ACKNOWLEDGED_FILE, False), (DONE_FILE, True), (layout.GROUPS_FILE, True)):
+        path = state / name
+        try:
+            mode = (path.stat() if follows else path.lstat()).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            seen.add(Level.PROBLEM, "folder", f"{path} cannot be read: {error.strerror}", "move it away", at=path)
+            continue
+        if not stat.S_ISREG(mode):
+            message = f"{path} ({stat.filemode(mode)}) is no plain file, and no bridge starts with it"
+            seen.add(Level.PROBLEM, "folder", message, "move it away: a bridge makes its own", at=path)
+        elif name == layout.GROUPS_FILE:
+            _groups(seen, path)
+
+
+def _groups(seen: Inspection, path: Path) -> None:
+    try:
+        decode_groups(path.read_bytes())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        message = f"the groups in {path} cannot be read ({error.strerror}), and no bridge starts without them"
+        seen.add(Level.PROBLEM, "groups", message, "look as the user that the bridge runs as, or repair the disk", at=path)
+    except (InvalidBatch, MalformedBody, TooLarge) as error:
+        message = f"the groups in {path} are damaged ({error.message}), and no bridge starts without them"
+        seen.add(Level.PROBLEM, "groups", message, "correct the file, or remove it and put the groups again", at=path)
 
 
 # --- the journal ------------------------------------------------------------------------------------------------------
@@ -273,8 +321,18 @@ def _event_files(seen: Inspection, replay: _Replay) -> None:
     gone = 0
     behind = 0
     damaged: list[tuple[Run, Path, int]] = []
+    hindered: list[tuple[Path, str]] = []
+    real_logdir = Path(os.path.realpath(seen.logdir))
     for run in replay.ledger.runs.values():
         path = _path(seen.logdir, veiled, run)
+        folder = seen.logdir / run.name
+        if not Path(os.path.realpath(folder)).is_relative_to(real_logdir):
+            hindered.append((folder, "a link that leads out of the log folder"))
+            continue
+        in_the_way = next((part for part in _parts(seen.logdir, run.name) if part.exists() and not part.is_dir()), None)
+        if in_the_way is not None:
+            hindered.append((in_the_way, "no folder"))
+            continue
         try:
             found = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -287,13 +345,21 @@ def _event_files(seen: Inspection, replay: _Replay) -> None:
             damaged.append((run, path, found.st_size))
         elif found.st_size < run.length:
             behind += 1
-    known = len(replay.ledger.runs) - gone
+    known = len(replay.ledger.runs) - gone - len(hindered)
     seen.add(Level.OK, "event files", f"{known} runs have the event file that the journal names")
     if gone:
         message = f"{gone} event files were deleted; each of these runs begins a new one with its next batch"
         seen.add(Level.NOTE, "event files", message, "nothing, if you deleted them")
     if behind:
         seen.add(Level.NOTE, "event files", f"{behind} are behind the journal", "nothing: the next start completes them")
+    for path, what in list(dict.fromkeys(hindered))[:_SHOWN]:
+        seen.add(
+            Level.PROBLEM,
+            "event files",
+            f"{path} is {what}: a bridge refuses points of the runs there, and what the journal holds for them is not written",
+            "put the folder that was there back before the bridge starts, or clear the way: then these runs begin anew",
+            at=path,
+        )
     for run, path, size in damaged[:_SHOWN]:
         seen.add(
             Level.PROBLEM,
@@ -304,6 +370,14 @@ def _event_files(seen: Inspection, replay: _Replay) -> None:
             at=path,
             offset=run.length,
         )
+
+
+def _parts(logdir: Path, run: str) -> Iterator[Path]:
+    """The folders on the way to a run's, its own last."""
+    folder = logdir
+    for part in run.split("/"):
+        folder /= part
+        yield folder
 
 
 def _path(logdir: Path, veiled: dict[str, Path], run: Run) -> Path:

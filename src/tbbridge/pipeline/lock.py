@@ -11,6 +11,7 @@ from typing import Final
 
 from tbbridge.errors import LogFolderBusy
 
+NAME: Final = "lock"
 # `owner_of` holds the lock for microseconds.
 _LOOKED_AT_S: Final = 0.05
 
@@ -24,7 +25,7 @@ class FolderLock:
         self._fd = self._take()
 
     def _take(self) -> int:
-        fd = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             _lock(fd)
             os.ftruncate(fd, 0)
@@ -71,7 +72,7 @@ def owner_of(folder: Path) -> str | None:
     To know it, the lock is shared for an instant: see `FolderLock`, which asks again.
     """
     try:
-        fd = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # should it be a pipe
     except FileNotFoundError:
         return None
     try:

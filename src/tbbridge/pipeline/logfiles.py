@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ class LogFiles(OpenFiles[LogFile, OpenFile]):
         # The files of folders as the disk has them, by the name of each log's first file. What others put there is found out:
         # at once if it is in the way of the next file, else at the next start.
         self._listed: OrderedDict[Path, dict[str, set[int]]] = OrderedDict()
+        self._lost_bytes = 0  # since it was last told
+        self._tell_at = float("-inf")
 
     def path(self, file: LogFile) -> Path:
         """Where a file is."""
@@ -150,11 +153,25 @@ class LogFiles(OpenFiles[LogFile, OpenFile]):
             except OSError as error:
                 if error.errno not in disk.PATH_ERRNOS:
                     raise
-                if error.errno not in disk.GONE_ERRNOS:
-                    told = f"{error.strerror} ({error.filename})"
-                    log.error("the log of run %r: %d bytes are not written: %s", file.run, len(data), told)  # noqa: TRY400
+                if offset == 0 or error.errno not in disk.GONE_ERRNOS:  # a first byte makes its folders: nothing is gone there
+                    self._tell_lost(file, len(data), error)
                 return
         self._put(file, entry, offset, data)
+
+    def _tell_lost(self, file: LogFile, size: int, error: OSError) -> None:
+        """Acknowledged records have no place: somebody's file or permission is in the way, and may be for long."""
+        self._lost_bytes += size
+        now = time.monotonic()
+        if now >= self._tell_at:
+            self._tell_at = now + limits.LOGS_LOST_LOG_S
+            log.error(
+                "the log of run %r: %d bytes (of all logs, since the last such line) are not written: %s (%s); clear the way",
+                file.run,
+                self._lost_bytes,
+                error.strerror,
+                error.filename,
+            )
+            self._lost_bytes = 0
 
     def _open_file(self, file: LogFile, *, create: bool) -> OpenFile:
         path = self.path(file)

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from tbbridge import disk, limits
 from tbbridge.errors import QueueFull, Stopping, StorageFailed, TBBridgeError
@@ -51,6 +52,9 @@ from tbbridge.pipeline.veils import Veils
 from tbbridge.pipeline.writer import Writer, lose
 
 log = logging.getLogger(__name__)
+
+# What follows from an error of the disk at a start, which ends the process.
+_BY_A_START: Final = "then start the bridge again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +367,7 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
             disk.sync_path(name)  # a journal is only as durable as the folder it is in
     except OSError as error:
         raise StorageFailed(
-            f"log folder {settings.logdir} cannot be used: {describe(error)}", full=disk.is_full(error)
+            f"log folder {settings.logdir} cannot be used: {describe(error, then=_BY_A_START)}", full=disk.is_full(error)
         ) from error
     try:
         ledger = Ledger(
@@ -385,7 +389,7 @@ def _open_store(settings: PipelineSettings, stats: Stats, stop: threading.Event)
     except OSError as error:
         lock.release()
         raise StorageFailed(
-            f"log folder {settings.logdir} cannot be replayed: {describe(error)}", full=disk.is_full(error)
+            f"log folder {settings.logdir} cannot be replayed: {describe(error, then=_BY_A_START)}", full=disk.is_full(error)
         ) from error
     except BaseException:
         lock.release()

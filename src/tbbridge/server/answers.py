@@ -30,6 +30,9 @@ from tbbridge.wire.collect import Collected
 
 Headers = list[tuple[bytes, bytes]]
 
+# Answers quote names that strangers chose; no browser may take one for anything but what its type says.
+NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
+
 
 @dataclass(frozen=True, slots=True)
 class Form:

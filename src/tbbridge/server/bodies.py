@@ -36,7 +36,7 @@ def read_head(scope: Scope) -> BodyHead:
         if name == b"content-type":
             content_type = value
         elif name == b"content-length":
-            length = int(value)
+            length = int(value.lstrip(b"0") or b"0")  # the parser bounds the number, not its zeros; int() bounds its digits
         elif name == b"content-encoding":
             encoding = check_encoding(value.decode("latin-1"))
     return BodyHead(content_type, encoding, length)

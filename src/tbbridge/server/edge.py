@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tbbridge.errors import Forbidden, Misdirected, Stopping, TBBridgeError, TooManyRequests, Unauthorized
 from tbbridge.server import request_ids
-from tbbridge.server.answers import form_of_scope, problem, raw_problem
+from tbbridge.server.answers import NO_SNIFFING, form_of_scope, problem, raw_problem
 from tbbridge.server.bodies import SenderGone
 from tbbridge.server.connections import RequestsUnderWay, client_of
 from tbbridge.server.guard import PREFLIGHT_ANSWER, Denials, Guard, Headers
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 # nginx's number for a sender that went away before it was answered; it is counted, never sent.
 _SENDER_GONE = 499
-# Answers quote names that strangers chose; no browser may take one for anything but what its type says.
-_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _STOPPED = (
     "the bridge is shutting down, and did not finish this request in time; send it again when it is back "
     "(with writer and seq nothing is written twice)"
@@ -78,7 +76,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), own, _NO_SNIFFING, *(added or ())]}
+                message = {**message, "headers": [*message.get("headers", ()), own, NO_SNIFFING, *(added or ())]}
             await send(message)
 
         try:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from tbbridge import limits
 from tbbridge.errors import QueueFull
-from tbbridge.server.answers import JSON, PROTOBUF, Answer, Form, problem
+from tbbridge.server.answers import JSON, NO_SNIFFING, PROTOBUF, Answer, Form, problem
 
 REASON: Final = "overload"  # under which they are counted
 
@@ -29,7 +29,7 @@ _MESSAGE: Final = "the bridge has as many requests under way as it takes; nothin
 def raw(answer: Answer) -> bytes:
     """An answer as it goes over the wire without uvicorn's help; the connection stays open."""
     lines = [b"HTTP/1.1 429 Too Many Requests"]
-    lines += [name + b": " + value for name, value in answer.raw_headers]
+    lines += [name + b": " + value for name, value in (*answer.raw_headers, NO_SNIFFING)]
     return b"\r\n".join([*lines, b"", bytes(answer.body)])
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 from tbbridge import limits
 from tbbridge.errors import BodyTimeout, TBBridgeError, TooManyConnections, TooManyRequests
 from tbbridge.server import overload
-from tbbridge.server.answers import JSON, Answer, http_problem, problem
+from tbbridge.server.answers import JSON, NO_SNIFFING, Answer, http_problem, problem
 from tbbridge.server.connections import Connections, client_of
 from tbbridge.server.heads import HeadWithBody
 
@@ -378,5 +378,5 @@ def protocol_class(connections: Connections) -> type[asyncio.Protocol]:
 def _raw(answer: Answer) -> bytes:
     """An answer as it goes over the wire without uvicorn's help; the last one of its connection."""
     lines = [b"HTTP/1.1 %d %s" % (answer.status_code, HTTPStatus(answer.status_code).phrase.encode())]
-    lines += [name + b": " + value for name, value in answer.raw_headers]
+    lines += [name + b": " + value for name, value in (*answer.raw_headers, NO_SNIFFING)]
     return b"\r\n".join([*lines, b"connection: close", b"", bytes(answer.body)])

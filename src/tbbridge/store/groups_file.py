@@ -6,15 +6,13 @@ The server reads it once at its start and replaces it at each PUT; `tbbridge.gro
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from tbbridge.disk import is_full, replace_durably
 from tbbridge.errors import InvalidBatch, InvalidSetting, MalformedBody, StorageFailed, TooLarge
 from tbbridge.groups import NO_GROUPS, Groups
+from tbbridge.layout import GROUPS_FILE
 from tbbridge.names import STATE_FOLDER
 from tbbridge.wire.groups_v1 import decode_groups, encode_groups
-
-GROUPS_FILE: Final = "groups.json"
 
 
 def load_groups(logdir: Path) -> Groups:

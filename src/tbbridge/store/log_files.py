@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,13 +67,13 @@ class LogFiles:
     def generations(self) -> list[int]:
         """The numbers of the files that there are, oldest first."""
         try:
-            names = os.listdir(self._first.parent)
+            entries = list(os.scandir(self._first.parent))
+            found = [(generation_of(self._run, entry.name), entry) for entry in entries]
+            return sorted(number for number, entry in found if number is not None and entry.is_file())
         except OSError as error:
             if error.errno not in disk.PATH_ERRNOS:
                 raise
             return []
-        found = (generation_of(self._run, name) for name in names)
-        return sorted(number for number in found if number is not None)
 
     def folder_changed_ns(self) -> int:
         """When files last came to the folder or went from it; 0 while it is not there."""
@@ -84,16 +85,19 @@ class LogFiles:
             return 0
 
     def size(self, generation: int) -> int:
-        """Bytes of one file; -1 if it is not there."""
+        """Bytes of one file; -1 if it is not there. Only a plain file is one: a folder gives no bytes, a pipe never ends."""
         try:
-            return os.stat(self._path(generation)).st_size
+            found = os.stat(self._path(generation))
         except OSError as error:
             if error.errno not in disk.PATH_ERRNOS:
                 raise
             return -1
+        return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
     def read(self, generation: int, start: int, end: int) -> bytes:
-        """Those bytes of one file, as far as it has them."""
+        """Those bytes of one file, as far as it has them, and gives them to us."""
+        if end <= start:
+            return b""
         try:
             with self._path(generation).open("rb") as file:
                 file.seek(start)
@@ -147,7 +151,7 @@ class Tail:
             return []
         data = self._files.read(number, offset, min(size, offset + self._window))
         records = split_records(data)
-        is_end = offset + len(data) >= size
+        is_end = not data or offset + len(data) >= size  # no data: it is gone meanwhile, or closed to us
         is_sure = is_end and (following is not None or self._looked_at == size)
         self._looked_at = size
         if records and sum(map(len, records)) == len(data) and not is_sure:

@@ -18,12 +18,13 @@ from fastapi import FastAPI, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Send
+from starlette.types import Message, Scope, Send
 from typing_extensions import TypedDict
 
 from tbbridge import errors, limits
-from tbbridge.errors import InvalidItem, InvalidQuery, ItemError, NotFound, QueueFull
+from tbbridge.errors import InvalidItem, InvalidQuery, ItemError, NotFound, QueueFull, TBBridgeError
 from tbbridge.logs.levels import read_level
 from tbbridge.logs.lines import time_text
 from tbbridge.model import LogRecord, RunName, run_name
@@ -119,7 +120,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         response_class=_Stream,
         responses=_RESPONSES,
     )
-    async def read_logs(query: Annotated[LogsQuery, Query()]) -> Response:
+    async def read_logs(query: Annotated[LogsQuery, Query()], request: Request) -> Response:
         """The records of one run's log, a line of JSON each, in the order in which they arrived.
 
         With `follow` a log that does not exist yet is waited for.
@@ -133,7 +134,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
             raise QueueFull(f"{service.followers} requests follow logs already; end one, or read without follow")
         if after is None and query.limit is not None:
             after = await _found(service, LookBack(files, wanted, query.limit))
-        return _Stream(_lines(service, run, Tail(files, wanted, after), follow=query.follow), media_type=NDJSON_TYPE)
+        lines = _lines(service, request.scope, run, Tail(files, wanted, after), follow=query.follow)
+        return _Stream(lines, media_type=NDJSON_TYPE)
 
 
 def _read_query(query: LogsQuery) -> tuple[RunName, Wanted, Place | None]:
@@ -187,12 +189,12 @@ async def _found(service: Service, looking: LookBack) -> Place:
     return looking.place
 
 
-async def _lines(service: Service, run: RunName, tail: Tail, *, follow: bool) -> AsyncIterator[bytes]:
+async def _lines(service: Service, scope: Scope, run: RunName, tail: Tail, *, follow: bool) -> AsyncIterator[bytes]:
     """The answer in pieces of one window each."""
     service.followers += follow
     try:
         is_second_look = False
-        while True:
+        while not (follow and _is_stranger(service, scope)):
             taken = await service.read(tail.take)
             if taken:
                 yield b"".join(_line(run, place, record) for place, record in taken)
@@ -205,20 +207,29 @@ async def _lines(service: Service, run: RunName, tail: Tail, *, follow: bool) ->
                 return
             else:
                 is_second_look = False
-                if not await _grown(service, tail):
+                if not await _grown(service, scope, tail):
                     yield b"\n"
     finally:
         service.followers -= follow
 
 
-async def _grown(service: Service, tail: Tail) -> bool:
+async def _grown(service: Service, scope: Scope, tail: Tail) -> bool:
     """Return when the log has more, or the bridge stops; or with False when it was quiet for a while."""
     for _ in range(math.ceil(limits.LOGS_HEARTBEAT_S / limits.LOGS_POLL_S)):
-        if tail.has_more() or service.stopping.is_set():
+        if tail.has_more() or service.stopping.is_set() or _is_stranger(service, scope):
             return True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limits.LOGS_POLL_S):
                 await service.stopping.wait()
+    return False
+
+
+def _is_stranger(service: Service, scope: Scope) -> bool:
+    """A token may be revoked while its owner follows."""
+    try:
+        service.guard.check(scope)
+    except TBBridgeError:
+        return True
     return False
 
 
