@@ -12,6 +12,8 @@ from pathlib import Path
 from tbbridge import Client
 
 BURST = 3
+# On a busy machine the server is down most of the time, and a client that waits longer and longer may miss it for a minute.
+PATIENCE_S = 600.0
 
 
 def main(url: str, name: str, ack: str, stop: Path) -> None:
@@ -25,7 +27,7 @@ def main(url: str, name: str, ack: str, stop: Path) -> None:
                 shared.step(position)
                 shared.add_scalar(name, position)
                 position += 1
-            client.flush()
+            client.flush(PATIENCE_S)
         sys.stdout.write(f"{position} {client.stats.retries}\n")
 
 
