@@ -20,6 +20,7 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 from tbbridge import layout, limits
 from tbbridge.errors import InvalidItem, MalformedBody, TooLarge
+from tbbridge.events.projector import tag_and_step
 from tbbridge.events.summaries import encode_file_start
 from tbbridge.logs.fit import fitting_record
 from tbbridge.logs.lines import decode_record, encode_record, last_start, split_records
@@ -175,6 +176,7 @@ def test_no_table_that_an_archive_brings_leads_tensorboard_out_of_the_run(raw: b
 @example(b'embeddings { tensor_name: "\\e" }')
 @example(rb'embeddings { tensor_name: "\U0000002fx\u00f6\U0001F600" }')
 @example(rb'embeddings { tensor_name: "\ud800" }')
+@example(b'embeddings { tensor_name: "words:0007" }')  # a zero less than writers put there
 @example(b'embeddings { tensor_name: "x" tensor_path: "' + b"a" * 300 + b'" }')
 def test_tables_of_embeddings_are_read_as_protobuf_reads_them(raw: bytes) -> None:
     """Any bytes give a list of embeddings; those that protobuf can read give the tags that protobuf reads."""
@@ -187,9 +189,7 @@ def test_tables_of_embeddings_are_read_as_protobuf_reads_them(raw: bytes) -> Non
     except UnicodeDecodeError:
         return
     if config is not None:
-        told = [f"{one.tag}:{one.step:05}" if one.step else one.tag for one in found]
-        names = [one.tensor_name for one in config.embeddings]
-        assert [name or "default" for name in names] == told
+        assert [tag_and_step(one.tensor_name) for one in config.embeddings] == [(one.tag, one.step) for one in found]
 
 
 # --- names of runs ------------------------------------------------------------------------------------------------------
