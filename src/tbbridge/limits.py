@@ -306,7 +306,7 @@ ENCODER_SHAPES_KEPT: Final = 2048
 CLIENT_QUEUE_MAX_POINTS: Final = 1_000_000
 # Points that `add_scalars` keeps in one piece: a hundredth of a batch, so that a full queue drops little more than it has to.
 CLIENT_ROW_MAX_POINTS: Final = 1_024
-# Sets of tags of which a run remembers how to keep them so: 20 kB each at worst. A training has a few.
+# Sets of tags of which a run remembers how to keep them so: 40 kB each at worst. A training has a few.
 CLIENT_ROW_FORMS_KEPT: Final = 64
 # Values of other kinds waiting in a client: texts, histogram values, pictures, sounds.
 CLIENT_QUEUE_MAX_BYTES: Final = 64 * MiB

@@ -205,3 +205,12 @@ def until(happened: Callable[[], bool], timeout_s: float = 30.0) -> None:
             return
         waiting.wait(0.01)
     raise AssertionError("it did not happen")
+
+
+def at_once(work: Callable[[int], None], count: int) -> None:
+    """Do `work(0)`, `work(1)` ... in a thread each, and wait for all of them."""
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_server import LOST_ANSWER, LOST_REQUEST, OK, Script, Server, free_port, serve, status, until
+from fake_server import LOST_ANSWER, LOST_REQUEST, OK, Script, Server, at_once, free_port, serve, status, until
 
 import tbbridge
 from tbbridge import limits
@@ -138,11 +138,7 @@ def test_several_threads_several_runs_and_small_batches(server: Server) -> None:
         run.close()
 
     with Client(server.url, flush_interval_s=0.01, batch_max_bytes=20_000) as client:
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(work, 4)
         client.flush()
         assert client.stats.sent == 4 * 2 * 2000
     for number in range(4):

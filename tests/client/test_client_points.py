@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
-from fake_server import Server
+from fake_server import Server, at_once
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tbbridge import Client
-from tbbridge.client.points import Logged, Point, Points, RowForm
+from tbbridge.client.points import Logged, Point, Points, RowForm, is_row
 from tbbridge.errors import InvalidItem
 
 # Two that have series in common, and one that is the first again: what another run with the same tags would have.
@@ -119,6 +118,15 @@ def test_the_same_tags_again_are_the_same_to_the_server(server: Server) -> None:
     assert found == expected
 
 
+def test_tags_that_were_logged_together_before_wait_as_one_row(server: Server) -> None:
+    with Client(server.url, flush_interval_s=3600) as client, client.run("r") as run:
+        for step in range(3):
+            run.add_scalars({"a": 1.0, "b": 2, "c": 3.0}, step)
+        waiting = list(client.outbox.backlog.points)
+        assert [item[2] for item in waiting if item is not None and is_row(item)] == [1, 2], "the first has to learn the tags"
+        assert len(waiting) == client.stats.queued == 9, "each point counts"
+
+
 def test_a_wrong_value_of_known_tags_is_refused_as_that_of_new_ones(server: Server) -> None:
     with Client(server.url) as client, client.run("r") as run:
         for step in range(2):
@@ -155,11 +163,7 @@ def test_rows_of_several_threads_and_points_between_them_in_small_batches(server
         run.close()
 
     with Client(server.url, flush_interval_s=0.01, batch_max_bytes=20_000) as client:
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(work, 4)
         client.flush()
         assert client.stats.sent == 4 * 200 * 21
     for number in range(4):
